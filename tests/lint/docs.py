@@ -4,8 +4,7 @@
 
 Doxygen checks that a comment is well formed; it cannot know that each function
 owes its reader one line on threads from a closed list. Parameters are checked
-here as well, since Doxygen is silent about a comment that names none.
-The object a function belongs to, its first argument, needs no words.
+here as well, since Doxygen is silent about a comment that describes none.
 """
 import re
 import sys
@@ -18,7 +17,6 @@ THREADS = ('Any', 'One per object', 'One per context', 'Setup')
 
 _PAR = re.compile(r'@par\s+Threads\b[\s*]*([^\n]*)')
 _PARAM = re.compile(r'@param(?:\[[a-z,]+\])?\s+(\w+)[ \t]*([^\n]*)')
-_MENTION = re.compile(r'@p\s+(\w+)')
 
 
 def _threads(doc):
@@ -30,13 +28,6 @@ def _threads(doc):
     return None
 
 
-def _is_object(function):
-    """Whether the first argument is the struct that the name speaks of."""
-    first = re.search(r'\(\s*(?:const\s+)?struct\s+(vio_\w+)\s*\*\s*\w+\s*[,)]',
-                      function.text)
-    return bool(first) and function.name.startswith(first.group(1) + '_')
-
-
 def _params(function):
     described = [name for name, _ in _PARAM.findall(function.doc)]
     for name, words in _PARAM.findall(function.doc):
@@ -46,9 +37,8 @@ def _params(function):
             yield f'names {name} and says nothing about it'
     for name in sorted({n for n in described if described.count(n) > 1}):
         yield f'describes {name} twice'
-    known = set(described) | set(_MENTION.findall(function.doc))
-    for name in function.params[1 if _is_object(function) else 0:]:
-        if name not in known:
+    for name in function.params:
+        if name not in described:
             yield f'says nothing about its parameter {name}'
 
 
@@ -67,7 +57,7 @@ def _complaints(function):
 
 def check(root):
     findings = []
-    for file in lint.files(root, ('.h',), ['include']):
+    for file in lint.files(root, ('.h', '.h.in'), ['include']):
         for function in csource.api(file.read_text()):
             where = f'{lint.relative(root, file)}:{function.line}: {function.name}'
             findings += [f'{where} {text}' for text in _complaints(function)]
@@ -78,7 +68,8 @@ def _header(doc, declaration='VIO_API int vio_x_set(struct vio_x *x, int a);'):
     return {'include/vio/x.h': f'{doc}\n{declaration}\n'}
 
 
-_GOOD = '/**\n * Set.\n * @param a  bytes\n * @return 0.\n * @par Threads  %s\n */'
+_GOOD = ('/**\n * Set.\n * @param x  it\n * @param a  bytes\n * @return 0.\n'
+         ' * @par Threads  %s\n */')
 
 CASES = [
     ('a whole comment', _header(_GOOD % 'One per object. Readers run on.'), None),
@@ -90,18 +81,19 @@ CASES = [
     ('two lines', _header(_GOOD % 'Any.\n * @par Threads  Any.'), 'has 2 "@par'),
     ('another word', _header(_GOOD % 'Anyone.'), 'is none of'),
     ('no word', _header(_GOOD % ''), 'is none of'),
-    ('no return', _header('/**\n * @param a b\n * @par Threads Any.\n */'), 'returns'),
-    ('nothing of a parameter', _header('/**\n * @return 0.\n * @par Threads Any.\n */'),
+    ('no return', _header('/**\n * @param a b\n * @par Threads Any.\n */'),
+     'what it returns'),
+    ('nothing of a parameter', _header((_GOOD % 'Any.').replace('@param a', 'a')),
      'nothing about its parameter a'),
-    ('a parameter in running text',
-     _header('/**\n * Set to @p a.\n * @return 0.\n * @par Threads Any.\n */'), None),
+    ('a parameter in running text only',
+     _header((_GOOD % 'Any.').replace('@param a', '@p a')), 'its parameter a'),
     ('an empty description', _header((_GOOD % 'Any.').replace('bytes', '')),
      'says nothing about it'),
     ('a parameter of old', _header((_GOOD % 'Any.').replace('a  b', 'b  b')),
      'describes b, which'),
-    ('an argument that is not the object',
-     _header(_GOOD % 'Any.', 'VIO_API void vio_x_get(struct vio_y *y, int a);'),
-     'nothing about its parameter y'),
+    ('a pointer to a function',
+     _header(_GOOD % 'Any.', 'VIO_API void vio_x_set(int x, int (*a)(int b, int c));'),
+     None),
 ]
 
 if __name__ == '__main__':

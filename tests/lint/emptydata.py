@@ -12,6 +12,9 @@ import subprocess
 import sys
 import tempfile
 
+sys.dont_write_bytecode = True
+import lint
+
 WRITABLE = re.compile(r'\.(data|bss|tdata|tbss|ldata|lbss|init_array|ctors)(\.|$)')
 ALLOWED = re.compile(r'\.data\.rel\.ro(\.|$)')
 _SECTION = re.compile(r'^\s*\[\s*\d+\]\s+(\S+)\s+\S+\s+[0-9a-f]+ [0-9a-f]+ ([0-9a-f]+)')
@@ -49,31 +52,20 @@ CASES = [
 ]
 
 
-def self_test():
-    failed = 0
-    for name, text, wanted in CASES:
-        with tempfile.TemporaryDirectory() as folder:
-            source = pathlib.Path(folder) / 'a.c'
-            source.write_text(text + '\n')
-            subprocess.run(['cc', '-fPIC', '-c', '-o', f'{folder}/a.o', source],
-                           check=True)
-            subprocess.run(['ar', 'rc', f'{folder}/a.a', f'{folder}/a.o'], check=True)
-            found = '\n'.join(check([f'{folder}/a.a']))
-        good = wanted in found if wanted else not found
-        failed += not good
-        print(f'{"ok" if good else "not ok"} - {name}' + ('' if good else f': {found}'))
-    return 1 if failed else 0
+def _compiled(text):
+    with tempfile.TemporaryDirectory() as folder:
+        source = pathlib.Path(folder) / 'a.c'
+        source.write_text(text + '\n')
+        subprocess.run(['cc', '-fPIC', '-c', '-o', f'{folder}/a.o', source], check=True)
+        subprocess.run(['ar', 'rc', f'{folder}/a.a', f'{folder}/a.o'], check=True)
+        return check([f'{folder}/a.a'])
 
 
 def main():
     if sys.argv[1:] == ['--self-test']:
-        return self_test()
-    findings = check(sys.argv[1:])
-    for finding in findings:
-        print(finding)
-    if findings:
-        print(f'{len(findings)} finding(s). To mend: {MEND}')
-    return 1 if findings else 0
+        return lint.prove([(name, lambda text=text: _compiled(text), wanted)
+                           for name, text, wanted in CASES])
+    return lint.report(check(sys.argv[1:]), MEND)
 
 
 if __name__ == '__main__':

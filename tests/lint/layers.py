@@ -36,12 +36,11 @@ CKPT_SCHEMA = 'ckpt/schema.h'
 
 # The layer of a public header, where the file name does not say it.
 HEADER_LAYER = {
-    'common': 'core', 'error': 'core', 'log': 'core', 'version': 'core',
-    'alloc': 'heap', 'arena': 'heap', 'pool': 'heap', 'source': 'heap',
-    'queue': 'ring', 'blk': 'device', 'virtio': 'device', 'vhost_user': 'device',
+    'common': 'core', 'error': 'core', 'version': 'core',
+    'queue': 'ring', 'driver': 'ring', 'backend': 'device',
 }
-# Headers of the context: a layer names struct vio_ctx and vio_dom, and no more.
-HANDLES = {'ctx', 'dom'}
+# Types that every layer names: handles of the context, the ops of an allocator.
+HANDLES = {'ctx', 'dom', 'heap'}
 
 # Headers from outside, by their beginning; the longest match decides.
 OUTSIDE = {
@@ -95,7 +94,7 @@ PROGRAMS = {'preload'}  # loaded into a program of their own: they may print
 
 
 def header_layer(name):
-    """The layer of <vio/NAME.h>; None for handles and the header of headers."""
+    """The layer of <vio/NAME.h>; None for what all may name."""
     stem = name[len('vio/'):].removeprefix('unstable/').removesuffix('.h')
     if stem in HANDLES or stem == 'vio':
         return None
@@ -164,7 +163,7 @@ def _check_lib(root):
 
 def _check_public(root):
     findings = []
-    for file in lint.files(root, ('.h',), ['include']):
+    for file in lint.files(root, ('.h', '.h.in'), ['include']):
         path = lint.relative(root, file)
         for line, kind, name in csource.includes(file.read_text()):
             known = name.startswith('vio/') or name.removesuffix('.h') in LIBC

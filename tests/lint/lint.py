@@ -43,13 +43,11 @@ def _grow(root, tree):
         path.write_text(text)
 
 
-def _self_test(check, cases):
-    """A case is (name, {file: text}, wanted): wanted None means accepted."""
+def prove(cases):
+    """Run cases of (name, function that finds, what it must find or None)."""
     failed = 0
-    for name, tree, wanted in cases:
-        with tempfile.TemporaryDirectory() as root:
-            _grow(root, tree)
-            findings = '\n'.join(check(pathlib.Path(root)))
+    for name, run, wanted in cases:
+        findings = '\n'.join(run())
         good = wanted in findings if wanted else not findings
         failed += not good
         print(f'{"ok" if good else "not ok"} - {name}')
@@ -61,7 +59,8 @@ def _self_test(check, cases):
     return 1 if failed else 0
 
 
-def _report(findings, mend):
+def report(findings, mend):
+    """Print what was found; the exit status."""
     for finding in findings:
         print(finding)
     if findings:
@@ -69,8 +68,18 @@ def _report(findings, mend):
     return 1 if findings else 0
 
 
+def in_tree(check, tree):
+    """What @check finds in a tree of {file: text} made for the occasion."""
+    with tempfile.TemporaryDirectory() as root:
+        _grow(root, tree)
+        return list(check(pathlib.Path(root)))
+
+
 def main(check, cases, mend):
-    """Run @check on the tree given (default: this checkout), or its self-test."""
+    """Run @check on the tree given (default: this checkout), or its self-test.
+
+    A case is (name, {file: text}, wanted): wanted None means accepted.
+    """
     parser = argparse.ArgumentParser()
     parser.add_argument('--self-test', action='store_true')
     parser.add_argument('root', nargs='?', type=pathlib.Path,
@@ -78,8 +87,9 @@ def main(check, cases, mend):
     args = parser.parse_args()
     try:
         if args.self_test:
-            sys.exit(_self_test(check, cases))
-        sys.exit(_report(check(args.root.resolve()), mend))
+            sys.exit(prove([(name, lambda tree=tree: in_tree(check, tree), wanted)
+                            for name, tree, wanted in cases]))
+        sys.exit(report(check(args.root.resolve()), mend))
     except Unavailable as missing:
         print(f'skipped: {missing}')
         sys.exit(SKIP)

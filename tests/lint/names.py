@@ -45,7 +45,7 @@ def _follows(name, words):
 def check(root):
     words, added = _read_verbs(root)
     findings = list(_check_added(root, added))
-    for file in lint.files(root, ('.h',), ['include']):
+    for file in lint.files(root, ('.h', '.h.in'), ['include']):
         text = file.read_text()
         where = lint.relative(root, file)
         for function in csource.api(text):
@@ -78,5 +78,5 @@ CASES = [
 ]
 
 if __name__ == '__main__':
-    lint.main(check, CASES, 'find the verb in tests/lint/verbs.txt that means it; a new '
-              'one goes below "added" there, its reason into ARCHITECTURE.md')
+    lint.main(check, CASES, 'find the verb in tests/lint/verbs.txt that means it; a '
+              'new one goes below "added" there, its reason into ARCHITECTURE.md')

@@ -75,5 +75,5 @@ CASES = [
 ]
 
 if __name__ == '__main__':
-    lint.main(check, CASES, 'take a function out of the longest ones, a file out of the '
-              'fullest; do not squeeze lines')
+    lint.main(check, CASES, 'take a function out of the longest ones, a file out of '
+              'the fullest; do not squeeze lines')
