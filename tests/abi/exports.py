@@ -97,8 +97,8 @@ def _readelf(option, file):
 
 SYMBOL = '  7: 00 11 FUNC {} {} 1 {}'
 RELOCATION = '0001 0002 R_X86_64_JUMP_SLOT 0000000000001139 {} + 0'
-MAP = 'VIO_0.1 {\n global:\n  vio_a; /* it */\n  vio_b;\n local: *;\n};\nVIO_UNSTABLE {' \
-      ' global: vio_u; } VIO_0.1;'
+MAP = ('VIO_0.1 {\n global:\n  vio_a; /* it */\n  vio_b;\n local: *;\n};\n'
+       'VIO_UNSTABLE { global: vio_u; } VIO_0.1;')
 SAME = ({'vio_a': False}, {'vio_a': 'VIO_0.1'}, {'vio_a': 'VIO_0.1'})
 CASES = [
     ('three ways the same', lambda: compare(*SAME), None),

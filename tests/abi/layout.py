@@ -148,13 +148,15 @@ CASES = [
                                                        ''), 'flags: not in')),
     ('a size forgotten', *_case(HEADER, LINES.replace('SIZE(vio_x, 16);\n', ''),
                                 'the size of vio_x')),
-    ('a field gone', *_case(HEADER, LINES + 'FIELD(vio_x, old, 8, 8);\n', 'old is gone')),
+    ('a field gone', *_case(HEADER, LINES + 'FIELD(vio_x, old, 8, 8);\n',
+                              'old is gone')),
     ('two fields swapped', *_case(HEADER.replace('size, flags', 'flags, size'), LINES,
                                   'vio_x.size')),
     ('a field narrowed', *_case(HEADER.replace('uint32_t size', 'uint16_t size'), LINES,
                                 'error')),
-    *[(f'a field of type {kind}', *_case(HEADER.replace('uint32_t size', f'{kind} size'),
-                                         LINES, 'not of a fixed width'))
+    *[(f'a field of type {kind}',
+       *_case(HEADER.replace('uint32_t size', f'{kind} size'), LINES,
+              'not of a fixed width'))
       for kind in ('int', 'long', '_Bool', 'enum vio_e', 'size_t', 'off_t')],
     ('a bit-field', *_case(HEADER.replace('size, flags', 'size : 4, flags'), LINES,
                            'not of a fixed width')),

@@ -52,8 +52,8 @@ def main():
     if sys.argv[1:] == ['--self-test']:
         return lint.prove(CASES)
     library, *built_with = sys.argv[1:]
-    dynamic = subprocess.run(['readelf', '-dW', library], capture_output=True, text=True,
-                             check=True).stdout.splitlines()
+    dynamic = subprocess.run(['readelf', '-dW', library], capture_output=True,
+                             text=True, check=True).stdout.splitlines()
     listed = pathlib.Path(__file__).with_name('needed.txt').read_text()
     return lint.report(list(compare(wanted(listed, built_with), needed(dynamic))), MEND)
 
