@@ -20,7 +20,7 @@ dump() {
 # of them; a library without debug information has no description at all.
 described() {
 	local symbols functions
-	symbols=$(grep -c "<elf-symbol .*type='func-type'.*is-defined='yes'" "$1" || true)
+	symbols=$(grep -c "<elf-symbol .*func-type.*is-defined=.yes" "$1" || true)
 	functions=$(grep -c "<function-decl .*elf-symbol-id=" "$1" || true)
 	[ "$symbols" -gt 0 ] && [ "$symbols" -eq "$functions" ] && return 0
 	echo "$functions of $symbols functions are described." \
