@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Membership in a tenant, as the layers below the tenant see it: an object joins
+ * with a table of what the tenant may ask of it.
+ */
+#ifndef VIO_CORE_MEMBER_H
+#define VIO_CORE_MEMBER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <vio/common.h>
+
+#include "core/list.h"
+#include "core/meter.h"
+
+struct vio_member;
+
+/* All called on the thread that dispatches the context. */
+struct vio_member_ops {
+	/* Begin to go back to the initial state. Never blocks. */
+	void (*reset)(struct vio_member *member);
+	/* Begin to stop and to give back what the kernel or a peer lent. */
+	void (*close)(struct vio_member *member);
+	/* Is what was begun still going on? */
+	int (*is_busy)(const struct vio_member *member);
+	/* A short name, such as "queue 3", for errors. */
+	void (*describe)(const struct vio_member *member, char *buf, size_t n);
+};
+
+struct vio_member {
+	struct vio_list node;
+	struct vio_dom *dom; /* NULL: not a member */
+	const struct vio_member_ops *ops;
+	const struct vio_meter *meter; /* NULL: counts nothing */
+};
+
+/* @dom NULL does nothing. Implemented by dom.c. */
+void vio_member_join(struct vio_member *member, struct vio_dom *dom);
+
+/* The member's meter is added to what the tenant has counted for good. */
+void vio_member_leave(struct vio_member *member);
+
+#endif /* VIO_CORE_MEMBER_H */

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a queue is made of. The ring's three parts are reached through pointers
+ * that are resolved anew whenever the memory table has changed; everything that
+ * decides is private memory, which the guest cannot write.
+ */
+#ifndef VIO_RING_QUEUE_H
+#define VIO_RING_QUEUE_H
+
+#include <vio/queue.h>
+
+#include "core/env.h"
+#include "core/log.h"
+#include "core/member.h"
+#include "core/meter.h"
+#include "mem/view.h"
+
+/* Layout of a split ring, virtio 1.2, 2.7.5 to 2.7.8. Little-endian. */
+struct vio_split_desc {
+	uint64_t addr;
+	uint32_t length;
+	uint16_t flags;
+	uint16_t next;
+};
+
+#define VIO_DESC_NEXT     1u
+#define VIO_DESC_WRITE    2u
+#define VIO_DESC_INDIRECT 4u
+
+struct vio_split_avail {
+	uint16_t flags;
+	uint16_t index;
+	uint16_t ring[]; /* then used_event */
+};
+
+#define VIO_AVAIL_NO_INTERRUPT 1u
+
+struct vio_split_used_elem {
+	uint32_t id;
+	uint32_t length;
+};
+
+struct vio_split_used {
+	uint16_t flags;
+	uint16_t index;
+	struct vio_split_used_elem ring[]; /* then avail_event */
+};
+
+#define VIO_USED_NO_NOTIFY 1u
+
+/* A chain that the device has. Index: its head. */
+struct vio_open_chain {
+	const struct vio_mem_view *view; /* NULL: not with the device */
+	uint64_t in_bytes;
+	uint64_t total_bytes;
+	uint16_t next_open; /* with IN_ORDER: the head popped after it */
+	uint16_t is_done;   /* with IN_ORDER: pushed, waits for its turn */
+	uint32_t written_bytes;
+};
+
+/* The request to stop that a queue's owner is to answer. */
+struct vio_stop {
+	struct vio_queue *queue;
+	uint32_t stop_flags;
+	/* Any thread: the owner has answered. NULL: nobody has asked. */
+	void (*answered)(struct vio_stop *stop);
+};
+
+struct vio_queue {
+	/* Read by every call. */
+	struct vio_split_desc *desc;
+	struct vio_split_avail *avail;
+	struct vio_split_used *used;
+	struct vio_open_chain *open;
+	uint64_t generation;   /* of the view that the pointers come from */
+	uint64_t translations; /* count of notifications they come from */
+	uint32_t n_descs;
+	uint32_t n_open;
+	uint16_t avail_index; /* next to pop */
+	uint16_t used_index;  /* next to fill */
+	uint16_t used_shown;  /* published up to here */
+	uint16_t avail_seen;  /* driver's index as last read */
+	uint16_t order_first; /* with IN_ORDER: head popped first of those open */
+	uint16_t order_last;
+	uint8_t has_event_index;
+	uint8_t has_indirect;
+	uint8_t is_in_order;
+	uint8_t is_iova;
+	uint8_t is_parked;   /* until translations differs */
+	uint8_t wants_kicks; /* the driver was asked to kick */
+	uint32_t max_chain_iov;
+	struct vio_mem_reader reader;
+	struct vio_meter meter;
+	struct vio_queue_fault fault;
+
+	/* Cold. */
+	const struct vio_env *env;
+	struct vio_queue_params params;
+	struct vio_member member;
+	struct vio_log_brake log_brake;
+	struct vio_stop stop;
+	void *stop_owner; /* whoever asked for the stop keeps its pointer here */
+};
+
+/*
+ * The queue without its memory: checks the parameters, resolves the ring,
+ * attaches to the table. @open has room for n_descs entries, zeroed.
+ */
+int vio_queue_setup(struct vio_queue *queue, const struct vio_env *env,
+		    const struct vio_queue_params *params, struct vio_open_chain *open,
+		    struct vio_error *err);
+void vio_queue_teardown(struct vio_queue *queue);
+
+/* Pointers to the ring by @view; 0, -EFAULT or -EAGAIN. */
+int vio_queue_resolve(struct vio_queue *queue, const struct vio_mem_view *view);
+
+/* Latches and reports, the first time. Always returns -EBADMSG. */
+int vio_queue_latch(struct vio_queue *queue, uint32_t code, uint32_t head,
+		    uint32_t index, uint64_t detail);
+
+/*
+ * Ask the owner of a queue to stop; @answered is called from any thread when it
+ * has, or at once where there is nobody to ask. Dispatching thread only.
+ */
+void vio_queue_ask_stop(struct vio_queue *queue, uint32_t stop_flags,
+			void (*answered)(struct vio_stop *stop));
+
+#endif /* VIO_RING_QUEUE_H */

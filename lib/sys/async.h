@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Calls that the kernel can block on, carried out elsewhere: by io_uring with
+ * IOSQE_ASYNC, or by a thread lent through vio_ctx_work(). Completion arrives
+ * in dispatch. A call that neither can carry out is refused before it has any
+ * effect.
+ */
+#ifndef VIO_SYS_ASYNC_H
+#define VIO_SYS_ASYNC_H
+
+#include <stdint.h>
+
+#include "core/env.h"
+
+struct vio_async;
+
+enum vio_async_op {
+	VIO_ASYNC_OPEN,  /* path, open_flags: a descriptor */
+	VIO_ASYNC_CLOSE, /* fd */
+	VIO_ASYNC_READ,  /* fd, buf, n, offset (-1: where the file stands) */
+	VIO_ASYNC_WRITE, /* likewise */
+	VIO_ASYNC_FSYNC, /* fd */
+	VIO_ASYNC_IOCTL, /* fd, request, buf: a lent thread only */
+};
+
+/* One call. The owner's memory, with all it points to, until @done. */
+struct vio_async_call {
+	enum vio_async_op op;
+	int fd;
+	const char *path;
+	int open_flags;
+	unsigned long request;
+	void *buf;
+	uint32_t n;
+	int64_t offset;
+	/* In dispatch, exactly once: what the call returned, or -ECANCELED. */
+	void (*done)(struct vio_async_call *call, int64_t result);
+	struct vio_async_call *next; /* the queue's */
+	int64_t result;              /* the queue's */
+};
+
+/*
+ * Creates both ways as far as the flags of the context and the kernel allow;
+ * neither is an error here. @flags are VIO_CTX_ bits.
+ */
+int vio_async_create(const struct vio_env *env, uint32_t flags, struct vio_async **out);
+
+/* -EBUSY: calls are under way. */
+int vio_async_destroy(struct vio_async *async);
+
+/*
+ * Dispatching thread only. 0: @done will be called; -EOPNOTSUPP: there is no
+ * way to carry it out without blocking; -EAGAIN: too many are under way.
+ */
+int vio_async_submit(struct vio_async *async, struct vio_async_call *call);
+
+/* The two ends of a lent thread, see vio_ctx_work(). */
+int vio_async_work(struct vio_async *async);
+int vio_async_abort_work(struct vio_async *async);
+
+#endif /* VIO_SYS_ASYNC_H */
