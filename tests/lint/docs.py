@@ -23,7 +23,7 @@ def _threads(doc):
     lines = _PAR.findall(doc)
     if len(lines) != 1:
         return f'has {len(lines)} "@par Threads" lines, not one'
-    if not re.match(r'(?:' + '|'.join(THREADS) + r')(?:[.,:;(]|\s*$)', lines[0]):
+    if not re.match(r'(?:' + '|'.join(THREADS) + r')(?: \(|[.,:;]|\s*$)', lines[0]):
         return f'"@par Threads {lines[0].strip()}" is none of: {", ".join(THREADS)}'
     return None
 
