@@ -13,6 +13,10 @@ import pathlib
 import re
 import sys
 
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / 'lint'))
+import lint
+
 _CMOCKA = re.compile(r'^\[\s*(RUN|OK|FAILED|SKIPPED)\s*\] (\S.*?)\s*$', re.M)
 _PLAIN = re.compile(r'^(ok|not ok) - (.*?)(?: # SKIP (.*))?$', re.M)
 _MESON = {'OK': 'passed', 'EXPECTEDFAIL': 'passed', 'SKIP': 'skipped'}
@@ -119,7 +123,38 @@ def soak_lines(args, tally, text):
                           'result': figure}))
 
 
+def _counts(text, results=None):
+    tally = Tally()
+    if results is None:
+        read_log(text, '', tally)
+    else:
+        read_meson([json.dumps({'name': 'x / t', 'result': results, 'stdout': text})],
+                   tally)
+    return [f'{len(tally.passed)} {len(tally.failed)} {len(tally.skipped)}']
+
+
+_TWO = '[ RUN      ] a\n[       OK ] a\n[ RUN      ] b\n'
+CASES = [
+    ('an empty log', lambda: _counts(''), '0 0 0'),
+    ('a pass and a fail', lambda: _counts(_TWO + '[  FAILED  ] b\n'), '1 1 0'),
+    ("the summary's repetition", lambda: _counts(
+        _TWO + '[  FAILED  ] b\n[  FAILED  ] b\n'), '1 1 0'),
+    ('a test that did not end', lambda: _counts(_TWO), '1 1 0'),
+    ('a skip', lambda: _counts(_TWO + '[  SKIPPED ] b\n'), '1 0 1'),
+    ('plain lines', lambda: _counts('ok - a\nnot ok - b\nok - c # SKIP why\n'),
+     '1 1 1'),
+    ('a name that fails and then passes', lambda: _counts(
+        '[ RUN      ] a\n[  FAILED  ] a\n[ RUN      ] a\n[       OK ] a\n'), '1 1 0'),
+    ('a program without lines', lambda: _counts('', 'OK'), '1 0 0'),
+    ('a program that timed out', lambda: _counts('', 'TIMEOUT'), '0 1 0'),
+    ('a program that fails after its tests',
+     lambda: _counts(_TWO + '[       OK ] b\n', 'FAIL'), '2 1 0'),
+]
+
+
 def main():
+    if sys.argv[1:] == ['--self-test']:
+        return lint.prove(CASES)
     parser = argparse.ArgumentParser()
     parser.add_argument('--suite', required=True)
     parser.add_argument('--status', type=int, required=True)

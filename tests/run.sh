@@ -32,6 +32,8 @@ valgrind  valgrind libc6-dbg
 docs      doxygen
 bench     valgrind
 fuzz      clang libclang-rt-14-dev llvm-14
+guest     debian-archive-keyring util-linux
+demo      debian-archive-keyring util-linux
 "
 
 # The warnings every source is compiled with, by both compilers.
