@@ -137,8 +137,6 @@ int vio_ctx_create_on(const struct vio_ctx_params *params, const struct vio_sys 
 	ctx->env = env;
 	ctx->env.n_users = &ctx->n_users;
 	ctx->flags = p.flags;
-	ctx->open = p.open;
-	ctx->open_opaque = p.open_opaque;
 	ret = map_alive_page(ctx);
 	if (!ret)
 		ret = vio_loop_create(&ctx->env, &ctx->env.loop);
