@@ -196,14 +196,15 @@ find_table(const struct walk *walk, const struct desc *d)
 	return at && vio_is_aligned((uintptr_t)at, 16) ? at : NULL;
 }
 
+/* @n_left: what the chain may still have after the descriptors before the table. */
 static int read_table(struct walk *walk, const struct desc *where,
-		      const struct vio_split_desc *table)
+		      const struct vio_split_desc *table, uint32_t n_left)
 {
 	const uint32_t n_entries = where->length / (uint32_t)sizeof(*table);
 	uint32_t index = 0;
 
 	/* A table can be 4 GiB and loop: the chain is no longer than the ring. */
-	for (uint32_t seen = 0; seen < walk->queue->n_descs; seen++) {
+	for (; n_left; n_left--) {
 		struct desc d;
 		int ret = 0;
 
@@ -229,7 +230,8 @@ static int read_table(struct walk *walk, const struct desc *where,
 }
 
 /* virtio 1.2, 2.7.5.3: the table ends the chain; its WRITE flag means nothing. */
-static int read_indirect(struct walk *walk, const struct desc *d, uint32_t index)
+static int
+read_indirect(struct walk *walk, const struct desc *d, uint32_t index, uint32_t n_left)
 {
 	uint64_t last;
 
@@ -239,7 +241,7 @@ static int read_indirect(struct walk *walk, const struct desc *d, uint32_t index
 	if (!vio_range_last(d->addr, d->length, &last))
 		return blame(walk, VIO_FAULT_ADDRESS, index, d->addr);
 	walk->index = index;
-	return read_table(walk, d, find_table(walk, d));
+	return read_table(walk, d, find_table(walk, d), n_left);
 }
 
 static int read_chain(struct walk *walk, uint32_t head)
@@ -257,7 +259,7 @@ static int read_chain(struct walk *walk, uint32_t head)
 		d = copy_desc(queue->desc, index);
 		walk->n_desc++;
 		if (UNLIKELY(d.flags & VIO_DESC_INDIRECT))
-			return read_indirect(walk, &d, index);
+			return read_indirect(walk, &d, index, queue->n_descs - seen);
 		ret = add_buffer(walk, &d, index);
 		if (UNLIKELY(ret) || !(d.flags & VIO_DESC_NEXT))
 			return ret;

@@ -282,7 +282,7 @@ static inline void set_used_event(struct guest *g, uint16_t index)
 
 static inline uint16_t avail_event(struct guest *g)
 {
-	return le16toh(*(uint16_t *)(void *)&used_of(g)->ring[g->params.n_descs]);
+	return le16toh(*(uint16_t *)guest_at(g, USED_GPA + 4 + 8 * g->params.n_descs));
 }
 
 /* The device's half, as its owner has it. */

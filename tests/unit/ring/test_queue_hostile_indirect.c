@@ -176,8 +176,7 @@ static void a_table_as_long_as_the_ring_is_popped(void **state)
 	assert_int_equal(g->chains[0].n_out, N_DESCS);
 }
 
-static void
-descriptors_and_a_table_longer_than_the_ring_together_latch_the_queue(void **state)
+static void a_table_that_makes_a_chain_too_long_latches_the_queue(void **state)
 {
 	struct guest *g = *state;
 
@@ -347,6 +346,8 @@ int main(void)
 		ON(open_indirect,
 		   t0064_a_table_of_more_entries_than_the_ring_latches_the_queue),
 		ON(open_indirect, a_table_as_long_as_the_ring_is_popped),
+		ON(open_indirect,
+		   a_table_that_makes_a_chain_too_long_latches_the_queue),
 		ON(open_indirect, a_next_beyond_a_table_latches_the_queue),
 		ON(open_indirect, t0067_the_write_flag_of_a_table_is_ignored),
 		ON(open_indirect, t0089_a_writable_table_still_orders_its_buffers),
