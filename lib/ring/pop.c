@@ -220,15 +220,17 @@ find_table(struct burst *burst, const struct desc *d)
 	return find_far_table(burst, &where);
 }
 
+/* @n_left: what the chain may still have after the descriptors before the table. */
 static int read_table(struct burst *burst, const struct desc *where,
-		      const struct vio_split_desc *table, struct sum *out)
+		      const struct vio_split_desc *table, uint32_t n_left,
+		      struct sum *out)
 {
 	const uint32_t n_entries = where->length / (uint32_t)sizeof(*table);
 	struct sum sum = *out;
 	uint32_t index = 0;
 
 	/* A table can be 4 GiB and loop: the chain is no longer than the ring. */
-	for (uint32_t seen = 0; seen < burst->queue->n_descs; seen++) {
+	for (; n_left; n_left--) {
 		struct desc d;
 		int ret = 0;
 
@@ -259,7 +261,7 @@ static int read_table(struct burst *burst, const struct desc *where,
 
 /* virtio 1.2, 2.7.5.3: the table ends the chain; its WRITE flag means nothing. */
 static int read_indirect(struct burst *burst, const struct desc *d, uint32_t index,
-			 struct sum *sum)
+			 uint32_t n_left, struct sum *sum)
 {
 	uint64_t last;
 
@@ -269,7 +271,7 @@ static int read_indirect(struct burst *burst, const struct desc *d, uint32_t ind
 	if (!vio_range_last(d->addr, d->length, &last))
 		return blame(burst, VIO_FAULT_ADDRESS, index, d->addr);
 	burst->index = index;
-	return read_table(burst, d, find_table(burst, d), sum);
+	return read_table(burst, d, find_table(burst, d), n_left, sum);
 }
 
 static inline __attribute__((always_inline)) int
@@ -291,7 +293,8 @@ read_chain(struct burst *burst, uint32_t head, struct iovec *iov, uint32_t room,
 		burst->n_descs++;
 		if (d.flags & VIO_DESC_INDIRECT) {
 			*out = sum;
-			return read_indirect(burst, &d, index, out);
+			return read_indirect(burst, &d, index, queue->n_descs - seen,
+					     out);
 		}
 		ret = add_buffer(burst, &d, index, &sum);
 		if (UNLIKELY(ret))

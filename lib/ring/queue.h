@@ -14,39 +14,7 @@
 #include "core/member.h"
 #include "core/meter.h"
 #include "mem/view.h"
-
-/* Layout of a split ring, virtio 1.2, 2.7.5 to 2.7.8. Little-endian. */
-struct vio_split_desc {
-	uint64_t addr;
-	uint32_t length;
-	uint16_t flags;
-	uint16_t next;
-};
-
-#define VIO_DESC_NEXT     1u
-#define VIO_DESC_WRITE    2u
-#define VIO_DESC_INDIRECT 4u
-
-struct vio_split_avail {
-	uint16_t flags;
-	uint16_t index;
-	uint16_t ring[]; /* then used_event */
-};
-
-#define VIO_AVAIL_NO_INTERRUPT 1u
-
-struct vio_split_used_elem {
-	uint32_t id;
-	uint32_t length;
-};
-
-struct vio_split_used {
-	uint16_t flags;
-	uint16_t index;
-	struct vio_split_used_elem ring[]; /* then avail_event */
-};
-
-#define VIO_USED_NO_NOTIFY 1u
+#include "ring/layout.h"
 
 /* A chain that the device has. Index: its head. */
 struct vio_open_chain {
