@@ -79,12 +79,18 @@ disk_open()
 		-device "vhost-user-blk-pci,chardev=$name,num-queues=2")
 }
 
-# The clean stop: exit code 0 on SIGTERM.
+# The clean stop: exit code 0, within 10 seconds of SIGTERM.
 disk_close()
 {
-	kill "${disk_pid[$1]}" 2>/dev/null || true
-	wait "${disk_pid[$1]}" || return 1
+	local pid=${disk_pid[$1]} deadline=$((SECONDS + 10))
+
 	unset "disk_pid[$1]"
+	kill "$pid" 2>/dev/null || true
+	while kill -0 "$pid" 2>/dev/null; do
+		((SECONDS < deadline)) || kill -KILL "$pid"
+		sleep 0.05
+	done
+	wait "$pid"
 }
 
 # "<thread> <processor time in ns>" of each thread of the device.
