@@ -109,7 +109,7 @@ download()
 
 	private_apt apt-get update || die "apt-get update failed, see $log"
 	name=$(kernel_package)
-	[[ -n $name ]] || die "the archive has no $kernel, see $log"
+	[[ -n $name ]] || die "no $kernel: add $suite-security to the apt sources"
 	private_apt apt-get install -y -d -t "$suite-backports" qemu-system-x86 \
 		"${programs[@]}" || die "download of QEMU failed, see $log"
 	(cd "$apt/cache/archives" && private_apt apt-get download "$name") ||
@@ -168,6 +168,8 @@ index_modules()
 fill()
 {
 
+	# What a killed fetch left; the lock is held, so nobody uses it.
+	rm -rf "$cache"/new.*
 	new=$(mktemp -d "$cache/new.XXXXXX")
 	apt=$new/apt
 	log=$cache/fetch.log
