@@ -16,8 +16,6 @@ struct vio_ctx {
 	uint32_t flags;
 	uint32_t n_users;   /* atomic, see vio_env_hold() */
 	uint32_t *is_alive; /* a page that fork() wipes in the child */
-	int (*open)(void *opaque, const char *path, int open_flags);
-	void *open_opaque;
 };
 
 /* vio_ctx_create() on another kernel: tests give it a fake one. */

@@ -50,19 +50,12 @@ struct vio_ctx_params {
 	/** Monotonic nanoseconds; NULL: CLOCK_MONOTONIC. Called from any thread. */
 	uint64_t (*clock)(void *opaque);
 	void *clock_opaque; /**< first argument of clock */
-	/**
-	 * Opens every path libvio needs, as open(2) with these flags: returns a
-	 * descriptor, which becomes libvio's, or a negative errno. For programs
-	 * in a jail; NULL: openat(2).
-	 */
-	int (*open)(void *opaque, const char *path, int open_flags);
-	void *open_opaque; /**< first argument of open */
 };
 /** A context with malloc(), no log, CLOCK_MONOTONIC. */
 #define VIO_CTX_PARAMS_INIT                                                            \
 	{                                                                              \
 		(uint32_t)sizeof(struct vio_ctx_params), 0, 0, 0, NULL, NULL, NULL,    \
-			NULL, NULL, NULL, NULL                                         \
+			NULL, NULL                                                     \
 	}
 
 /**

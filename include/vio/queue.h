@@ -197,7 +197,8 @@ VIO_API VIO_MUST_CHECK int vio_queue_pop(struct vio_queue *queue,
  * @param n       how many
  * @return how many were taken; fewer than @p n: the next one is not with the
  * device, or claims more bytes than it has, and is refused; -EINVAL: the first
- * one is.
+ * one is; -EAGAIN: the translate hook does not know the used ring now, nothing
+ * was taken. If the ring itself is gone, chains are taken all the same.
  * @par Threads  One per object: the owner.
  */
 VIO_API int
@@ -207,7 +208,8 @@ vio_queue_push(struct vio_queue *queue, const struct vio_chain *chains, uint32_t
  * Show the driver what was pushed, by one store (virtio 1.2, 2.7.8).
  * @param queue  a queue
  * @return 1: the driver asks for a notification, see vio_queue_notify(); 0: it
- * does not, or nothing was pushed; -EBADMSG: the ring itself is gone.
+ * does not, or nothing was pushed; -EBADMSG: the ring itself is gone; -EAGAIN:
+ * the translate hook does not know it now.
  * @par Threads  One per object: the owner.
  */
 VIO_API VIO_MUST_CHECK int vio_queue_publish(struct vio_queue *queue);

@@ -16,7 +16,10 @@
 
 struct vio_member;
 
-/* All called on the thread that dispatches the context. */
+/*
+ * All called on the thread that dispatches the context. is_busy and describe are
+ * called with the tenant's lock held: they call nothing that joins or leaves.
+ */
 struct vio_member_ops {
 	/* Begin to go back to the initial state. Never blocks. */
 	void (*reset)(struct vio_member *member);
@@ -35,10 +38,14 @@ struct vio_member {
 	const struct vio_meter *meter; /* NULL: counts nothing */
 };
 
-/* @dom NULL does nothing. Implemented by dom.c. */
+/* Any thread. @dom NULL does nothing. Implemented by dom.c. */
 void vio_member_join(struct vio_member *member, struct vio_dom *dom);
 
-/* The member's meter is added to what the tenant has counted for good. */
+/*
+ * The member's meter is added to what the tenant has counted for good. Any
+ * thread; but not while the dispatching thread may be in reset or close of this
+ * very member, unless it is the caller.
+ */
 void vio_member_leave(struct vio_member *member);
 
 #endif /* VIO_CORE_MEMBER_H */

@@ -14,39 +14,7 @@
 #include "core/member.h"
 #include "core/meter.h"
 #include "mem/view.h"
-
-/* Layout of a split ring, virtio 1.2, 2.7.5 to 2.7.8. Little-endian. */
-struct vio_split_desc {
-	uint64_t addr;
-	uint32_t length;
-	uint16_t flags;
-	uint16_t next;
-};
-
-#define VIO_DESC_NEXT     1u
-#define VIO_DESC_WRITE    2u
-#define VIO_DESC_INDIRECT 4u
-
-struct vio_split_avail {
-	uint16_t flags;
-	uint16_t index;
-	uint16_t ring[]; /* then used_event */
-};
-
-#define VIO_AVAIL_NO_INTERRUPT 1u
-
-struct vio_split_used_elem {
-	uint32_t id;
-	uint32_t length;
-};
-
-struct vio_split_used {
-	uint16_t flags;
-	uint16_t index;
-	struct vio_split_used_elem ring[]; /* then avail_event */
-};
-
-#define VIO_USED_NO_NOTIFY 1u
+#include "ring/layout.h"
 
 /* A chain that the device has. Index: its head. */
 struct vio_open_chain {
@@ -75,7 +43,8 @@ struct vio_queue {
 	uint64_t generation;   /* of the view that the pointers come from */
 	uint64_t translations; /* count of notifications they come from */
 	uint32_t n_descs;
-	uint32_t n_open;
+	uint32_t n_open;      /* popped and not pushed */
+	uint32_t n_waiting;   /* with IN_ORDER: pushed, behind one that is not */
 	uint16_t avail_index; /* next to pop */
 	uint16_t used_index;  /* next to fill */
 	uint16_t used_shown;  /* published up to here */
@@ -86,9 +55,10 @@ struct vio_queue {
 	uint8_t has_indirect;
 	uint8_t is_in_order;
 	uint8_t is_iova;
-	uint8_t is_parked;   /* until translations differs */
-	uint8_t wants_kicks; /* the driver was asked to kick */
+	uint8_t is_parked; /* until the table's translations differs */
 	uint32_t max_chain_iov;
+	uint32_t hint_before; /* the span hit before reader.hint */
+	uint64_t parked_at;   /* count of notifications when it parked */
 	struct vio_mem_reader reader;
 	struct vio_meter meter;
 	struct vio_queue_fault fault;
@@ -99,20 +69,47 @@ struct vio_queue {
 	struct vio_member member;
 	struct vio_log_brake log_brake;
 	struct vio_stop stop;
-	void *stop_owner; /* whoever asked for the stop keeps its pointer here */
+	void *stop_owner; /* whoever asked for the stop keeps a pointer here */
 };
 
+/* Checks parameters that were copied in. */
+int vio_queue_check(const struct vio_queue_params *params, struct vio_error *err);
+
 /*
- * The queue without its memory: checks the parameters, resolves the ring,
- * attaches to the table. @open has room for n_descs entries, zeroed.
+ * The queue without its memory: finds the ring and attaches to the table. @queue
+ * is zeroed, @params are checked, @open has room for n_descs entries, zeroed.
  */
 int vio_queue_setup(struct vio_queue *queue, const struct vio_env *env,
 		    const struct vio_queue_params *params, struct vio_open_chain *open,
 		    struct vio_error *err);
 void vio_queue_teardown(struct vio_queue *queue);
 
-/* Pointers to the ring by @view; 0, -EFAULT or -EAGAIN. */
-int vio_queue_resolve(struct vio_queue *queue, const struct vio_mem_view *view);
+/*
+ * The current view of memory, held, and the ring's pointers by it: every call
+ * that touches the ring begins here and ends with vio_mem_reader_leave(). NULL:
+ * the ring is not there; *out_error says whether -EAGAIN or latched, -EBADMSG.
+ */
+const struct vio_mem_view *vio_queue_resolve(struct vio_queue *queue,
+					     const struct vio_mem_view *view,
+					     int *out_error);
+
+static inline const struct vio_mem_view *
+vio_queue_enter(struct vio_queue *queue, int *out_error)
+{
+	const struct vio_mem_view *view = vio_mem_reader_enter(&queue->reader);
+
+	if (__builtin_expect(view->generation == queue->generation && !queue->is_iova,
+			     1))
+		return view;
+	return vio_queue_resolve(queue, view, out_error);
+}
+
+/* Notes in attached bitmaps that the device wrote to its part of the ring. */
+void vio_queue_mark_used(const struct vio_mem_view *view, void *first,
+			 uint64_t length_bytes);
+
+/* The table's count of vio_mem_notify() calls. */
+uint64_t vio_queue_translations(const struct vio_queue *queue);
 
 /* Latches and reports, the first time. Always returns -EBADMSG. */
 int vio_queue_latch(struct vio_queue *queue, uint32_t code, uint32_t head,

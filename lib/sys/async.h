@@ -15,7 +15,7 @@
 struct vio_async;
 
 enum vio_async_op {
-	VIO_ASYNC_OPEN,  /* path, open_flags: a descriptor */
+	VIO_ASYNC_OPEN,  /* path, open_flags: a descriptor; created as 0600 */
 	VIO_ASYNC_CLOSE, /* fd */
 	VIO_ASYNC_READ,  /* fd, buf, n, offset (-1: where the file stands) */
 	VIO_ASYNC_WRITE, /* likewise */
@@ -45,16 +45,26 @@ struct vio_async_call {
  */
 int vio_async_create(const struct vio_env *env, uint32_t flags, struct vio_async **out);
 
-/* -EBUSY: calls are under way. */
+/* -EBUSY: calls are under way, or a thread is lent; see the two below. */
 int vio_async_destroy(struct vio_async *async);
+
+/* Dispatching thread only: calls submitted and not done. */
+uint32_t vio_async_get_pending(const struct vio_async *async);
+
+/* Any thread: threads in vio_async_work(). */
+uint32_t vio_async_get_threads(struct vio_async *async);
 
 /*
  * Dispatching thread only. 0: @done will be called; -EOPNOTSUPP: there is no
- * way to carry it out without blocking; -EAGAIN: too many are under way.
+ * way to carry it out without blocking; -EAGAIN: too many are under way;
+ * -ECHILD: in a forked child.
  */
 int vio_async_submit(struct vio_async *async, struct vio_async_call *call);
 
-/* The two ends of a lent thread, see vio_ctx_work(). */
+/*
+ * The two ends of a lent thread, see vio_ctx_work(). An abort is for good, so
+ * that a thread on its way into work when it comes does not stay there.
+ */
 int vio_async_work(struct vio_async *async);
 int vio_async_abort_work(struct vio_async *async);
 

@@ -9,7 +9,6 @@
 #include <stdint.h>
 
 #include "core/env.h"
-#include "core/list.h"
 
 /* A descriptor and what to do when it is ready. In the owner's memory. */
 struct vio_event {
@@ -17,7 +16,6 @@ struct vio_event {
 	void (*ready)(struct vio_event *event, uint32_t events);
 	int fd;
 	uint32_t is_added;
-	struct vio_list node; /* on the loop, so that a removed one is not called */
 };
 
 /* Something to run in dispatch. In the owner's memory, zeroed before use. */
@@ -27,14 +25,19 @@ struct vio_task {
 	uint32_t is_posted;    /* atomic: 1 from post until just before run */
 };
 
-/* @loop lives in the context. Returns 0 or -errno with nothing left open. */
+/* The env's sys and alloc are used. 0 or -errno with nothing left open. */
 int vio_loop_create(const struct vio_env *env, struct vio_loop **out);
 void vio_loop_destroy(struct vio_loop *loop);
 
 int vio_loop_get_fd(const struct vio_loop *loop);
+
+/* Runs what is due, at most @max (at least 1) callbacks; returns how many. */
 int vio_loop_dispatch(struct vio_loop *loop, uint32_t max);
 
-/* Dispatching thread only. @events as for epoll_ctl(2), level-triggered. */
+/*
+ * Dispatching thread only. @events as for epoll_ctl(2), level-triggered. In a
+ * forked child nothing is added (-ECHILD), and the parent's events stay.
+ */
 int vio_loop_add(struct vio_loop *loop, struct vio_event *event, uint32_t events);
 void vio_loop_remove(struct vio_loop *loop, struct vio_event *event);
 

@@ -16,6 +16,8 @@
 #include <sys/types.h>
 #include <time.h>
 
+struct io_uring; /* liburing's */
+
 struct vio_sys {
 	void *opaque; /* first argument of every entry */
 
@@ -57,6 +59,14 @@ struct vio_sys {
 	ssize_t (*recvmsg)(void *opaque, int fd, struct msghdr *message, int flags);
 	ssize_t (*sendmsg)(void *opaque, int fd, const struct msghdr *message,
 			   int flags);
+
+	/*
+	 * io_uring; -ENOSYS also in a build without liburing. Submit returns how
+	 * many entries the kernel took. A ring is destroyed with its descriptor.
+	 */
+	int (*uring_create)(void *opaque, struct io_uring *ring, unsigned int n);
+	int (*uring_submit)(void *opaque, struct io_uring *ring);
+	void (*uring_destroy)(void *opaque, struct io_uring *ring);
 };
 
 /* The real one. */

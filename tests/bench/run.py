@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Runs benchmarks and writes the page of results.
+
+A result is a JSON object on a line of its own. One that lacks its peer, its
+spread or the number of runs is no result: a figure alone says nothing. A
+benchmark that prints none, or that a gate of its own fails, fails.
+"""
+import argparse
+import json
+import pathlib
+import platform
+import subprocess
+import sys
+
+KEYS = ('bench', 'params', 'value', 'unit', 'peer', 'peer_value', 'ratio', 'spread',
+        'runs')
+HEAD = '''# Performance
+
+Measured by `tests/bench/run.sh` against the peer or floor named, in the same
+run, interleaved. Ratios and instruction counts are gates; times are printed and
+depend on the machine, here {machine}.
+
+| benchmark | parameters | value | peer | peer's value | ratio | spread | runs |
+| --- | --- | --- | --- | --- | --- | --- | --- |
+'''
+
+
+def machine():
+    model = platform.machine()
+    info = pathlib.Path('/proc/cpuinfo')
+    for line in info.read_text().splitlines() if info.exists() else []:
+        if line.startswith('model name'):
+            model = line.split(':', 1)[1].strip()
+    return f'{model}, Linux {platform.release()}'
+
+
+def benchmarks(build):
+    listed = subprocess.run(['meson', 'introspect', '--benchmarks', build],
+                            capture_output=True, text=True, check=True).stdout
+    return [(entry['name'], entry['cmd']) for entry in json.loads(listed)]
+
+
+def results(name, text):
+    """(results, what is wrong with them)"""
+    good, wrong = [], []
+    for line in text.splitlines():
+        if not line.startswith('{'):
+            continue
+        try:
+            result = json.loads(line)
+        except ValueError:
+            wrong.append(f'{name}: not JSON: {line}')
+            continue
+        lacks = [key for key in KEYS if key not in result]
+        wrong += [f'{name}: a result without {", ".join(lacks)}'] if lacks else []
+        good += [] if lacks else [result]
+    return good, wrong if good or wrong else [f'{name}: printed no result']
+
+
+def run(name, command, options):
+    ran = subprocess.run([*command, *options], stdout=subprocess.PIPE, text=True)
+    print(ran.stdout, end='')
+    good, wrong = results(name, ran.stdout)
+    if ran.returncode:
+        wrong.append(f'{name}: ended with status {ran.returncode}')
+    for line in wrong:
+        print(line)
+    print(f'{"not ok" if wrong else "ok"} - {name}', flush=True)
+    return good, not wrong
+
+
+def number(value):
+    return f'{value:.4g}' if isinstance(value, float) else str(value)
+
+
+def row(result):
+    params = ', '.join(f'{key} {value}' for key, value in result['params'].items()) \
+        if isinstance(result['params'], dict) else str(result['params'])
+    unit = result['unit']
+    cells = [result['bench'], params, f'{number(result["value"])} {unit}',
+             result['peer'], f'{number(result["peer_value"])} {unit}',
+             number(result['ratio']), number(result['spread']), number(result['runs'])]
+    return '| ' + ' | '.join(cells) + ' |\n'
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument('build')
+    parser.add_argument('page', type=pathlib.Path)
+    parser.add_argument('--smoke', action='store_true')
+    parser.add_argument('--soak', action='store_true')
+    parser.add_argument('--peer', metavar='COMMAND')
+    args = parser.parse_args()
+    options = ['--smoke'] if args.smoke else []
+    options += ['--peer', args.peer] if args.peer else []
+
+    rows, good = [], True
+    for name, command in benchmarks(args.build):
+        found, passed = run(name, command, options)
+        rows += map(row, found)
+        good = good and passed
+    if not rows:
+        print('not ok - no benchmark is registered')
+        return 1
+    if not args.smoke and good:
+        args.page.write_text(HEAD.format(machine=machine()) + ''.join(rows))
+    return 0 if good else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())
