@@ -5,7 +5,8 @@
  * copied once and only the copy is believed. Every walk is bounded by the ring's
  * size, which the guest cannot change while the queue exists.
  *
- * The common chain, whose buffers lie in one of two regions hit before, is read
+ * Drivers use few places: a pool of headers, a pool of data, a pool of tables.
+ * So a burst remembers the spans it hit last, and reads a chain that lies in them
  * without a call; everything rarer is out of line.
  */
 #include <endian.h>
@@ -28,26 +29,40 @@ struct desc {
 	uint16_t next;
 };
 
-/* Reading one chain: where it goes, and what is wrong with it if anything is. */
-struct walk {
+/* What one call of pop works with, and what is wrong with a chain if anything. */
+struct burst {
 	struct vio_queue *queue;
 	const struct vio_mem_view *view;
-	struct vio_chain *chain;
-	uint32_t n_iov;  /* the chain has so far */
-	uint32_t room;   /* it may have */
-	uint32_t n_desc; /* descriptors read */
-	uint32_t index;  /* descriptor in question */
-	uint64_t detail; /* what is wrong with it */
+	/* Spans hit before: two of buffers, one of indirect tables. */
+	const struct vio_mem_span *near;
+	const struct vio_mem_span *near_too;
+	const struct vio_mem_span *near_table;
+	uint32_t n_descs; /* read so far, for the meter */
+	uint32_t index;   /* descriptor in question */
+	uint64_t detail;  /* what is wrong with it */
 };
 
+/* One chain as far as it is read. */
+struct sum {
+	struct iovec *iov;
+	uint32_t room;  /* iovecs it may have */
+	uint32_t n_iov; /* it has */
+	uint32_t n_out; /* of them, to read */
+	uint64_t out_bytes;
+	uint64_t bytes; /* in all */
+};
+
+/* Where no region has been hit: a span that no address is in. */
+static const struct vio_mem_span no_span = { .gpa = UINT64_MAX, .last = UINT64_MAX };
+
 /*
- * Results of a walk: 0, -EAGAIN (translation not known), -ENOBUFS (more iovecs
- * than there is room for), or a VIO_FAULT_ number.
+ * Results of reading a chain: 0, -EAGAIN (translation not known), -ENOBUFS (more
+ * iovecs than there is room for), or a VIO_FAULT_ number.
  */
-static int blame(struct walk *walk, uint32_t fault, uint32_t index, uint64_t detail)
+static int blame(struct burst *burst, uint32_t fault, uint32_t index, uint64_t detail)
 {
-	walk->index = index;
-	walk->detail = detail;
+	burst->index = index;
+	burst->detail = detail;
 	return (int)fault;
 }
 
@@ -70,92 +85,88 @@ static inline struct desc copy_desc(const struct vio_split_desc *table, uint32_t
 }
 
 /*
- * Two hints: drivers alternate between a few places, such as a pool of headers
- * and a pool of data.
+ * Where @d is, if it lies whole in @span and may be used as it says. An address
+ * below the span wraps to an offset beyond its end, and so does a length of 0.
  */
-static inline char *find(const struct vio_queue *queue, const struct vio_mem_view *view,
-			 const struct desc *d, uint32_t access)
+static inline char *find_in(const struct vio_mem_span *span, const struct desc *d)
 {
-	char *at =
-		vio_mem_view_find(view, queue->reader.hint, d->addr, d->length, access);
+	const uint64_t offset = d->addr - span->gpa;
+	const uint64_t size_less_one = span->last - span->gpa;
 
-	if (LIKELY(at))
-		return at;
-	return vio_mem_view_find(view, queue->hint_before, d->addr, d->length, access);
+	if (offset > size_less_one || (uint64_t)d->length - 1 > size_less_one - offset)
+		return NULL;
+	if ((d->flags & VIO_DESC_WRITE) && (span->flags & VIO_MEM_READONLY))
+		return NULL;
+	return span->hva + offset;
 }
 
-static int translate(struct walk *walk, uint64_t addr, uint64_t length, uint32_t access,
-		     struct iovec *iov, uint32_t n_iov)
+static int
+translate(struct burst *burst, const struct desc *d, struct iovec *iov, uint32_t n_iov)
 {
-	struct vio_queue *queue = walk->queue;
-	uint32_t hint = queue->reader.hint;
-	int n;
+	struct vio_queue *queue = burst->queue;
+	const uint32_t access =
+		d->flags & VIO_DESC_WRITE ? VIO_MEM_WRITE : VIO_MEM_READ;
 
 	if (queue->is_iova)
-		return vio_mem_view_translate_iova(queue->params.mem, walk->view,
-						   &queue->reader.hint, addr, length,
-						   access, iov, n_iov);
-	n = vio_mem_view_translate(walk->view, &queue->reader.hint, addr, length,
-				   access, iov, n_iov);
-	if (n > 0 && queue->reader.hint != hint)
-		queue->hint_before = hint;
-	return n;
+		return vio_mem_view_translate_iova(queue->params.mem, burst->view,
+						   &queue->reader.hint, d->addr,
+						   d->length, access, iov, n_iov);
+	return vio_mem_view_translate(burst->view, &queue->reader.hint, d->addr,
+				      d->length, access, iov, n_iov);
 }
 
-/* A buffer that neither hint finds, or that crosses regions. */
-static __attribute__((noinline)) int
-add_pieces(struct walk *walk, const struct desc *d, uint32_t index, uint32_t access)
+/* A buffer in a region not hit lately, or across regions, or nowhere. */
+static __attribute__((noinline)) int add_far(struct burst *burst, const struct desc *d,
+					     uint32_t index, struct iovec *iov,
+					     uint32_t n_iov)
 {
-	int n = translate(walk, d->addr, d->length, access,
-			  &walk->chain->iov[walk->n_iov], walk->room - walk->n_iov);
+	int n;
 
+	/* A device that divides by a length, or loops until it has some, hangs. */
+	if (!d->length)
+		return -blame(burst, VIO_FAULT_LENGTH, index, 0);
+	n = translate(burst, d, iov, n_iov);
 	if (n == -EAGAIN || n == -ENOBUFS)
 		return n;
 	if (n < 0)
-		return blame(walk, VIO_FAULT_ADDRESS, index, d->addr);
-	walk->n_iov += (uint32_t)n;
-	return 0;
+		return -blame(burst, VIO_FAULT_ADDRESS, index, d->addr);
+	burst->near_too = burst->near;
+	burst->near = &burst->view->spans[burst->queue->reader.hint];
+	return n;
 }
 
-static inline int add_buffer(struct walk *walk, const struct desc *d, uint32_t index)
+/* Inlined, so that the sum stays in registers. */
+static inline __attribute__((always_inline)) int
+add_buffer(struct burst *burst, const struct desc *d, uint32_t index, struct sum *sum)
 {
-	struct vio_chain *chain = walk->chain;
-	const uint32_t is_write = d->flags & VIO_DESC_WRITE;
-	char *at = NULL;
+	const int is_write = d->flags & VIO_DESC_WRITE;
+	char *at;
 
-	/* A device that divides by a length, or loops until it has some, hangs. */
-	if (UNLIKELY(!d->length))
-		return blame(walk, VIO_FAULT_LENGTH, index, 0);
 	/* A device could otherwise be made to overwrite what it was to read. */
-	if (UNLIKELY(!is_write && chain->n_in))
-		return blame(walk, VIO_FAULT_ORDER, index, d->addr);
-	/* Sums of lengths in 32 bits would wrap to something small. */
-	if (UNLIKELY(chain->out_bytes + chain->in_bytes + d->length > CHAIN_BYTES_MAX))
-		return blame(walk, VIO_FAULT_LENGTH, index, d->length);
-	if (UNLIKELY(walk->n_iov == walk->room))
+	if (UNLIKELY(!is_write && sum->n_iov != sum->n_out))
+		return blame(burst, VIO_FAULT_ORDER, index, d->addr);
+	if (UNLIKELY(sum->n_iov == sum->room))
 		return -ENOBUFS;
-
-	if (LIKELY(!walk->queue->is_iova))
-		at = find(walk->queue, walk->view, d,
-			  is_write ? VIO_MEM_WRITE : VIO_MEM_READ);
+	at = find_in(burst->near, d);
+	if (!at)
+		at = find_in(burst->near_too, d);
 	if (LIKELY(at)) {
-		chain->iov[walk->n_iov].iov_base = at;
-		chain->iov[walk->n_iov].iov_len = d->length;
-		walk->n_iov++;
+		sum->iov[sum->n_iov].iov_base = at;
+		sum->iov[sum->n_iov].iov_len = d->length;
+		sum->n_iov++;
 	} else {
-		int ret = add_pieces(walk, d, index,
-				     is_write ? VIO_MEM_WRITE : VIO_MEM_READ);
+		const struct desc copy = *d;
+		int n = add_far(burst, &copy, index, &sum->iov[sum->n_iov],
+				sum->room - sum->n_iov);
 
-		if (ret)
-			return ret;
+		if (UNLIKELY(n < 0))
+			return n == -EAGAIN || n == -ENOBUFS ? n : -n;
+		sum->n_iov += (uint32_t)n;
 	}
-
-	if (is_write) {
-		chain->in_bytes += d->length;
-		chain->n_in = walk->n_iov - chain->n_out;
-	} else {
-		chain->out_bytes += d->length;
-		chain->n_out = walk->n_iov;
+	sum->bytes += d->length;
+	if (!is_write) {
+		sum->n_out = sum->n_iov;
+		sum->out_bytes = sum->bytes;
 	}
 	return 0;
 }
@@ -165,16 +176,17 @@ static inline int add_buffer(struct walk *walk, const struct desc *d, uint32_t i
  * barrier makes the copy real: without it the compiler may read the guest's
  * memory again where the copy is used.
  */
-static int copy_far_desc(struct walk *walk, uint64_t addr, struct desc *out)
+static int copy_far_desc(struct burst *burst, uint64_t addr, struct desc *out)
 {
+	const struct desc where = { .addr = addr, .length = 16 };
 	struct vio_split_desc raw;
 	struct iovec iov[2];
-	int n = translate(walk, addr, sizeof(raw), VIO_MEM_READ, iov, 2);
+	int n = translate(burst, &where, iov, 2);
 
 	if (n == -EAGAIN)
 		return n;
 	if (n < 0)
-		return blame(walk, VIO_FAULT_ADDRESS, walk->index, addr);
+		return blame(burst, VIO_FAULT_ADDRESS, burst->index, addr);
 	memcpy(&raw, iov[0].iov_base, iov[0].iov_len);
 	if (n == 2)
 		memcpy((char *)&raw + iov[0].iov_len, iov[1].iov_base, iov[1].iov_len);
@@ -184,23 +196,37 @@ static int copy_far_desc(struct walk *walk, uint64_t addr, struct desc *out)
 	return 0;
 }
 
-/* The table in one aligned piece, or NULL. */
-static const struct vio_split_desc *
-find_table(const struct walk *walk, const struct desc *d)
+static __attribute__((noinline)) const struct vio_split_desc *
+find_far_table(struct burst *burst, const struct desc *where)
 {
-	const void *at;
+	struct iovec iov;
 
-	if (walk->queue->is_iova)
+	if (burst->queue->is_iova || translate(burst, where, &iov, 1) != 1 ||
+	    !vio_is_aligned((uintptr_t)iov.iov_base, 16))
 		return NULL;
-	at = find(walk->queue, walk->view, d, VIO_MEM_READ);
-	return at && vio_is_aligned((uintptr_t)at, 16) ? at : NULL;
+	burst->near_table = &burst->view->spans[burst->queue->reader.hint];
+	return iov.iov_base;
+}
+
+/* The table in one aligned piece, or NULL. The device only reads it. */
+static inline const struct vio_split_desc *
+find_table(struct burst *burst, const struct desc *d)
+{
+	const struct desc where = { .addr = d->addr, .length = d->length };
+	const void *at = find_in(burst->near_table, &where);
+
+	if (LIKELY(at && vio_is_aligned((uintptr_t)at, 16)))
+		return at;
+	return find_far_table(burst, &where);
 }
 
 /* @n_left: what the chain may still have after the descriptors before the table. */
-static int read_table(struct walk *walk, const struct desc *where,
-		      const struct vio_split_desc *table, uint32_t n_left)
+static int read_table(struct burst *burst, const struct desc *where,
+		      const struct vio_split_desc *table, uint32_t n_left,
+		      struct sum *out)
 {
 	const uint32_t n_entries = where->length / (uint32_t)sizeof(*table);
+	struct sum sum = *out;
 	uint32_t index = 0;
 
 	/* A table can be 4 GiB and loop: the chain is no longer than the ring. */
@@ -209,44 +235,51 @@ static int read_table(struct walk *walk, const struct desc *where,
 		int ret = 0;
 
 		if (UNLIKELY(index >= n_entries))
-			return blame(walk, VIO_FAULT_INDEX, index, index);
+			return blame(burst, VIO_FAULT_INDEX, index, index);
 		if (LIKELY(table))
 			d = copy_desc(table, index);
 		else
-			ret = copy_far_desc(walk, where->addr + (uint64_t)index * 16,
+			ret = copy_far_desc(burst, where->addr + (uint64_t)index * 16,
 					    &d);
 		if (UNLIKELY(ret))
 			return ret;
-		walk->n_desc++;
+		burst->n_descs++;
 		/* A table in a table could nest without end. */
 		if (UNLIKELY(d.flags & VIO_DESC_INDIRECT))
-			return blame(walk, VIO_FAULT_INDIRECT, index, d.addr);
-		ret = add_buffer(walk, &d, index);
-		if (UNLIKELY(ret) || !(d.flags & VIO_DESC_NEXT))
+			return blame(burst, VIO_FAULT_INDIRECT, index, d.addr);
+		ret = add_buffer(burst, &d, index, &sum);
+		if (UNLIKELY(ret))
 			return ret;
+		if (!(d.flags & VIO_DESC_NEXT)) {
+			*out = sum;
+			return 0;
+		}
 		index = d.next;
 	}
-	return blame(walk, VIO_FAULT_LOOP, index, walk->queue->n_descs);
+	return blame(burst, VIO_FAULT_LOOP, index, burst->queue->n_descs);
 }
 
 /* virtio 1.2, 2.7.5.3: the table ends the chain; its WRITE flag means nothing. */
-static int
-read_indirect(struct walk *walk, const struct desc *d, uint32_t index, uint32_t n_left)
+static int read_indirect(struct burst *burst, const struct desc *d, uint32_t index,
+			 uint32_t n_left, struct sum *sum)
 {
 	uint64_t last;
 
-	if (!walk->queue->has_indirect || (d->flags & VIO_DESC_NEXT) || !d->length ||
+	if (!burst->queue->has_indirect || (d->flags & VIO_DESC_NEXT) || !d->length ||
 	    d->length % sizeof(struct vio_split_desc))
-		return blame(walk, VIO_FAULT_INDIRECT, index, d->length);
+		return blame(burst, VIO_FAULT_INDIRECT, index, d->length);
 	if (!vio_range_last(d->addr, d->length, &last))
-		return blame(walk, VIO_FAULT_ADDRESS, index, d->addr);
-	walk->index = index;
-	return read_table(walk, d, find_table(walk, d), n_left);
+		return blame(burst, VIO_FAULT_ADDRESS, index, d->addr);
+	burst->index = index;
+	return read_table(burst, d, find_table(burst, d), n_left, sum);
 }
 
-static int read_chain(struct walk *walk, uint32_t head)
+static inline __attribute__((always_inline)) int
+read_chain(struct burst *burst, uint32_t head, struct iovec *iov, uint32_t room,
+	   struct sum *out)
 {
-	const struct vio_queue *queue = walk->queue;
+	const struct vio_queue *queue = burst->queue;
+	struct sum sum = { .iov = iov, .room = room };
 	uint32_t index = head;
 
 	/* A loop of descriptors is as long as the guest likes: count, not trust. */
@@ -255,87 +288,102 @@ static int read_chain(struct walk *walk, uint32_t head)
 		int ret;
 
 		if (UNLIKELY(index >= queue->n_descs))
-			return blame(walk, VIO_FAULT_INDEX, index, index);
+			return blame(burst, VIO_FAULT_INDEX, index, index);
 		d = copy_desc(queue->desc, index);
-		walk->n_desc++;
-		if (UNLIKELY(d.flags & VIO_DESC_INDIRECT))
-			return read_indirect(walk, &d, index, queue->n_descs - seen);
-		ret = add_buffer(walk, &d, index);
-		if (UNLIKELY(ret) || !(d.flags & VIO_DESC_NEXT))
+		burst->n_descs++;
+		if (d.flags & VIO_DESC_INDIRECT) {
+			*out = sum;
+			return read_indirect(burst, &d, index, queue->n_descs - seen,
+					     out);
+		}
+		ret = add_buffer(burst, &d, index, &sum);
+		if (UNLIKELY(ret))
 			return ret;
+		if (!(d.flags & VIO_DESC_NEXT)) {
+			*out = sum;
+			return 0;
+		}
 		index = d.next;
 	}
-	return blame(walk, VIO_FAULT_LOOP, index, queue->n_descs);
+	return blame(burst, VIO_FAULT_LOOP, index, queue->n_descs);
 }
 
-static inline void open_chain(struct vio_queue *queue, const struct vio_mem_view *view,
-			      const struct vio_chain *chain)
+/* With IN_ORDER: the chain's place behind those popped before it. */
+static void queue_in_order(struct vio_queue *queue, uint32_t head, uint32_t n_before)
 {
-	struct vio_open_chain *open = &queue->open[chain->head];
-
-	open->view = view;
-	open->in_bytes = chain->in_bytes;
-	open->total_bytes = chain->in_bytes + chain->out_bytes;
-	open->is_done = 0;
-	if (UNLIKELY(queue->is_in_order)) {
-		if (queue->n_open + queue->n_waiting)
-			queue->open[queue->order_last].next_open =
-				(uint16_t)chain->head;
-		else
-			queue->order_first = (uint16_t)chain->head;
-		queue->order_last = (uint16_t)chain->head;
-	}
-	queue->n_open++;
-	queue->reader.n_held++;
-	queue->avail_index++;
+	if (queue->n_open + queue->n_waiting + n_before)
+		queue->open[queue->order_last].next_open = (uint16_t)head;
+	else
+		queue->order_first = (uint16_t)head;
+	queue->order_last = (uint16_t)head;
 }
 
-/* The walk's result, as pop returns it after the chains before it. */
-static int
-end_walk(struct vio_queue *queue, const struct walk *walk, uint32_t head, int result)
+/* The result of reading a chain, as pop returns it after the chains before. */
+static __attribute__((noinline)) int
+end_burst(struct burst *burst, uint32_t head, uint32_t room, int result)
 {
+	struct vio_queue *queue = burst->queue;
+
 	if (result == -EAGAIN) {
 		queue->is_parked = 1;
 		return result;
 	}
 	if (result != -ENOBUFS)
-		return vio_queue_latch(queue, (uint32_t)result, head, walk->index,
-				       walk->detail);
+		return vio_queue_latch(queue, (uint32_t)result, head, burst->index,
+				       burst->detail);
 	/* Short of the caller's array, the next pop has all of it. */
-	if (walk->room < queue->max_chain_iov)
+	if (room < queue->max_chain_iov)
 		return result;
 	/* A buffer in endless pieces would never fit any caller's array. */
-	return vio_queue_latch(queue, VIO_FAULT_TOO_MANY, head, walk->index,
-			       walk->room);
+	return vio_queue_latch(queue, VIO_FAULT_TOO_MANY, head, head, room);
 }
 
-/* One chain into @walk->chain. 0, -EAGAIN, -ENOBUFS or -EBADMSG. */
-static inline int pop_chain(struct walk *walk)
+static inline void
+fill_chain(struct vio_chain *chain, uint32_t head, const struct sum *sum)
 {
-	struct vio_queue *queue = walk->queue;
+	chain->head = head;
+	chain->written_bytes = 0;
+	chain->n_out = sum->n_out;
+	chain->n_in = sum->n_iov - sum->n_out;
+	chain->out_bytes = sum->out_bytes;
+	chain->in_bytes = sum->bytes - sum->out_bytes;
+	chain->iov = sum->iov;
+}
+
+/*
+ * The next chain, the @n_before th of this burst. Iovecs used, or -EAGAIN,
+ * -ENOBUFS, -EBADMSG.
+ */
+static inline int pop_chain(struct burst *burst, uint16_t avail_index,
+			    struct vio_chain *chain, struct iovec *iov, uint32_t room)
+{
+	struct vio_queue *queue = burst->queue;
 	/* Relaxed: see copy_desc(). */
-	uint32_t head = le16toh(__atomic_load_n(
-		&queue->avail->ring[queue->avail_index & (queue->n_descs - 1)],
-		__ATOMIC_RELAXED));
+	uint32_t head = le16toh(
+		__atomic_load_n(&queue->avail->ring[avail_index & (queue->n_descs - 1)],
+				__ATOMIC_RELAXED));
+	struct vio_open_chain *open;
+	struct sum sum;
 	int ret;
 
 	if (UNLIKELY(head >= queue->n_descs))
 		return vio_queue_latch(queue, VIO_FAULT_INDEX, head, head, head);
+	open = &queue->open[head];
 	/* Two chains of one head: the second completion would free a live buffer. */
-	if (UNLIKELY(queue->open[head].view))
+	if (UNLIKELY(open->view))
 		return vio_queue_latch(queue, VIO_FAULT_DUPLICATE, head, head, 0);
 
-	walk->chain->head = head;
-	walk->chain->written_bytes = 0;
-	walk->chain->n_out = 0;
-	walk->chain->n_in = 0;
-	walk->chain->out_bytes = 0;
-	walk->chain->in_bytes = 0;
-	ret = read_chain(walk, head);
+	ret = read_chain(burst, head, iov, room, &sum);
+	/* Lengths added up in 32 bits would wrap to something small. */
+	if (UNLIKELY(!ret && sum.bytes > CHAIN_BYTES_MAX))
+		ret = blame(burst, VIO_FAULT_LENGTH, head, sum.bytes);
 	if (UNLIKELY(ret))
-		return end_walk(queue, walk, head, ret);
-	open_chain(queue, walk->view, walk->chain);
-	return 0;
+		return end_burst(burst, head, room, ret);
+	fill_chain(chain, head, &sum);
+	open->view = burst->view;
+	open->in_bytes = sum.bytes - sum.out_bytes;
+	open->total_bytes = sum.bytes;
+	return (int)sum.n_iov;
 }
 
 /*
@@ -353,14 +401,51 @@ static inline uint32_t count_available(struct vio_queue *queue, uint32_t wanted)
 	return (uint16_t)(queue->avail_seen - queue->avail_index);
 }
 
+/* Spans remembered by index: the view they were found in may be gone. */
+static const struct vio_mem_span *recall(const struct burst *burst, uint32_t hint)
+{
+	/* I/O virtual addresses are in no span before they are translated. */
+	if (hint >= burst->view->n_spans || burst->queue->is_iova)
+		return &no_span;
+	return &burst->view->spans[hint];
+}
+
+static uint32_t remember(const struct burst *burst, const struct vio_mem_span *span)
+{
+	return span == &no_span ? UINT32_MAX : (uint32_t)(span - burst->view->spans);
+}
+
+static void begin_burst(struct burst *burst, struct vio_queue *queue,
+			const struct vio_mem_view *view)
+{
+	burst->queue = queue;
+	burst->view = view;
+	burst->n_descs = 0;
+	burst->near = recall(burst, queue->hints[0]);
+	burst->near_too = recall(burst, queue->hints[1]);
+	burst->near_table = recall(burst, queue->hints[2]);
+}
+
+static void close_burst(struct burst *burst, uint32_t popped)
+{
+	struct vio_queue *queue = burst->queue;
+
+	queue->hints[0] = remember(burst, burst->near);
+	queue->hints[1] = remember(burst, burst->near_too);
+	queue->hints[2] = remember(burst, burst->near_table);
+	queue->avail_index = (uint16_t)(queue->avail_index + popped);
+	queue->n_open += popped;
+	queue->reader.n_held += popped;
+	vio_meter_add(&queue->meter.descs, burst->n_descs);
+}
+
 static int pop_burst(struct vio_queue *queue, const struct vio_mem_view *view,
 		     struct vio_chain *chains, uint32_t n_chains, struct iovec *iov,
 		     uint32_t n_iov)
 {
-	struct walk walk = { .queue = queue, .view = view };
+	struct burst burst;
 	uint32_t n = count_available(queue, n_chains);
-	uint32_t popped = 0;
-	uint32_t used_iov = 0;
+	uint32_t popped;
 	int ret = 0;
 
 	/* An index out of step would hand out chains the driver never made. */
@@ -370,19 +455,21 @@ static int pop_burst(struct vio_queue *queue, const struct vio_mem_view *view,
 	if (n > n_chains)
 		n = n_chains;
 
-	for (; popped < n; popped++) {
-		walk.chain = &chains[popped];
-		walk.chain->iov = &iov[used_iov];
-		walk.n_iov = 0;
-		walk.room = n_iov - used_iov;
-		if (walk.room > queue->max_chain_iov)
-			walk.room = queue->max_chain_iov;
-		ret = pop_chain(&walk);
-		if (UNLIKELY(ret))
+	begin_burst(&burst, queue, view);
+	for (popped = 0; popped < n; popped++) {
+		const uint32_t room =
+			n_iov < queue->max_chain_iov ? n_iov : queue->max_chain_iov;
+
+		ret = pop_chain(&burst, (uint16_t)(queue->avail_index + popped),
+				&chains[popped], iov, room);
+		if (UNLIKELY(ret < 0))
 			break;
-		used_iov += walk.n_iov;
+		if (UNLIKELY(queue->is_in_order))
+			queue_in_order(queue, chains[popped].head, popped);
+		iov += ret;
+		n_iov -= (uint32_t)ret;
 	}
-	vio_meter_add(&queue->meter.descs, walk.n_desc);
+	close_burst(&burst, popped);
 	return popped ? (int)popped : ret;
 }
 

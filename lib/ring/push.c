@@ -19,13 +19,16 @@ static inline uint32_t slot_of(const struct vio_queue *queue, uint16_t index)
 }
 
 /* Relaxed: the release of the used index in publish() orders it. */
-static inline void write_used(struct vio_queue *queue, uint32_t head, uint32_t length)
+static inline void
+fill_elem(struct vio_split_used_elem *elem, uint32_t head, uint32_t length)
 {
-	struct vio_split_used_elem *elem =
-		&queue->used->ring[slot_of(queue, queue->used_index)];
-
 	__atomic_store_n(&elem->id, htole32(head), __ATOMIC_RELAXED);
 	__atomic_store_n(&elem->length, htole32(length), __ATOMIC_RELAXED);
+}
+
+static void write_used(struct vio_queue *queue, uint32_t head, uint32_t length)
+{
+	fill_elem(&queue->used->ring[slot_of(queue, queue->used_index)], head, length);
 	queue->used_index++;
 }
 
@@ -39,13 +42,13 @@ static void write_in_order(struct vio_queue *queue)
 		write_used(queue, head, open->written_bytes);
 		queue->order_first = open->next_open;
 		open->view = NULL;
+		open->is_done = 0;
 		queue->n_waiting--;
 	}
 }
 
-static __attribute__((noinline)) void mark_written(struct vio_queue *queue,
-						   const struct vio_mem_view *view,
-						   const struct vio_chain *chain)
+static void mark_written(struct vio_queue *queue, const struct vio_mem_view *view,
+			 const struct vio_chain *chain)
 {
 	const struct vio_open_chain *open = &queue->open[chain->head];
 
@@ -53,53 +56,94 @@ static __attribute__((noinline)) void mark_written(struct vio_queue *queue,
 			      chain->written_bytes);
 }
 
-static inline int is_open(const struct vio_queue *queue, const struct vio_chain *chain)
+/* The chain's record if it can be pushed, or NULL. */
+static inline struct vio_open_chain *
+find_open(const struct vio_queue *queue, const struct vio_chain *chain)
 {
-	const struct vio_open_chain *open;
+	struct vio_open_chain *open;
 
 	if (UNLIKELY(chain->head >= queue->n_descs))
-		return 0;
+		return NULL;
 	open = &queue->open[chain->head];
-	return open->view && !open->is_done && chain->written_bytes <= open->in_bytes;
+	if (UNLIKELY(!open->view || open->is_done ||
+		     chain->written_bytes > open->in_bytes))
+		return NULL;
+	return open;
 }
 
-/* @view is NULL where the ring is gone: the chain is then only let go. */
-static inline void close_chain(struct vio_queue *queue, const struct vio_mem_view *view,
-			       const struct vio_chain *chain)
+/*
+ * The common burst: nothing to mark, any order, every chain popped on the view
+ * that is current. Ends before the first chain that is different.
+ */
+static uint32_t push_plain(struct vio_queue *queue, const struct vio_mem_view *view,
+			   const struct vio_chain *chains, uint32_t n)
 {
-	struct vio_open_chain *open = &queue->open[chain->head];
+	struct vio_split_used_elem *const ring = queue->used->ring;
+	struct vio_open_chain *const all = queue->open;
+	const uint32_t n_descs = queue->n_descs;
+	const uint16_t first = queue->used_index;
+	uint64_t bytes = 0;
+	uint32_t i;
 
-	if (UNLIKELY(view && view->n_bitmaps))
+	for (i = 0; i < n; i++) {
+		const uint32_t head = chains[i].head;
+		const uint32_t written = chains[i].written_bytes;
+		struct vio_open_chain *open;
+
+		if (UNLIKELY(head >= n_descs))
+			break;
+		open = &all[head];
+		if (UNLIKELY(open->view != view || written > open->in_bytes))
+			break;
+		open->view = NULL;
+		bytes += open->total_bytes;
+		fill_elem(&ring[(uint16_t)(first + i) & (n_descs - 1)], head, written);
+	}
+	queue->used_index = (uint16_t)(first + i);
+	queue->n_open -= i;
+	queue->reader.n_held -= i;
+	vio_meter_add(&queue->meter.bytes, bytes);
+	vio_meter_add(&queue->meter.ops, i);
+	return i;
+}
+
+/* Any chain. @view is NULL where the ring is gone: it is then only let go. */
+static int push_any(struct vio_queue *queue, const struct vio_mem_view *view,
+		    const struct vio_chain *chain)
+{
+	struct vio_open_chain *open = find_open(queue, chain);
+
+	if (!open)
+		return 0;
+	if (view && view->n_bitmaps)
 		mark_written(queue, view, chain);
 	vio_mem_reader_close_chain(&queue->reader, open->view);
 	queue->n_open--;
-	if (UNLIKELY(queue->is_in_order)) {
+	vio_meter_add(&queue->meter.bytes, open->total_bytes);
+	vio_meter_add(&queue->meter.ops, 1);
+	if (queue->is_in_order) {
 		open->written_bytes = chain->written_bytes;
 		open->is_done = 1;
 		queue->n_waiting++;
-		return;
+		return 1;
 	}
 	open->view = NULL;
-	if (LIKELY(view))
+	if (view)
 		write_used(queue, chain->head, chain->written_bytes);
+	return 1;
 }
 
 static uint32_t push_burst(struct vio_queue *queue, const struct vio_mem_view *view,
 			   const struct vio_chain *chains, uint32_t n)
 {
-	uint64_t bytes = 0;
-	uint32_t i;
+	uint32_t i = 0;
 
-	for (i = 0; i < n; i++) {
-		if (UNLIKELY(!is_open(queue, &chains[i])))
-			break;
-		bytes += queue->open[chains[i].head].total_bytes;
-		close_chain(queue, view, &chains[i]);
-	}
-	if (UNLIKELY(queue->is_in_order) && view)
+	if (LIKELY(view && !view->n_bitmaps && !queue->is_in_order))
+		i = push_plain(queue, view, chains, n);
+	while (i < n && push_any(queue, view, &chains[i]))
+		i++;
+	if (queue->is_in_order && view)
 		write_in_order(queue);
-	vio_meter_add(&queue->meter.bytes, bytes);
-	vio_meter_add(&queue->meter.ops, i);
 	return i;
 }
 

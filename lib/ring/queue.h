@@ -57,8 +57,8 @@ struct vio_queue {
 	uint8_t is_iova;
 	uint8_t is_parked; /* until the table's translations differs */
 	uint32_t max_chain_iov;
-	uint32_t hint_before; /* the span hit before reader.hint */
-	uint64_t parked_at;   /* count of notifications when it parked */
+	uint32_t hints[3];  /* spans of the view that pop hit last */
+	uint64_t parked_at; /* count of notifications when it parked */
 	struct vio_mem_reader reader;
 	struct vio_meter meter;
 	struct vio_queue_fault fault;

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The life of a request: popped, parsed, paid for, submitted, completed, pushed.
+ * It goes round in bursts: one submission and one publication for all that a round
+ * has brought. The number of rounds at a time is bounded, for a guest that makes
+ * requests faster than they are refused would otherwise keep its worker from ever
+ * hearing that it is to stop.
+ */
+#include <sys/timerfd.h>
+
+#include "worker.h"
+
+#define BURST      32u
+#define ROUNDS_MAX 16u
+
+static struct request *request_take(struct worker *worker)
+{
+	const struct vio_alloc_ops *ops = vio_heap_get_ops(worker->requests);
+
+	return ops->alloc(ops->opaque, sizeof(struct request),
+			  _Alignof(struct request));
+}
+
+static void request_give_back(struct worker *worker, struct request *request)
+{
+	const struct vio_alloc_ops *ops = vio_heap_get_ops(worker->requests);
+
+	ops->free(ops->opaque, request, sizeof(*request), _Alignof(struct request));
+}
+
+/* A chain that is refused is no longer with the device: nothing is owed to it. */
+static void push(struct worker *worker, struct request *request)
+{
+	request_finish(request);
+	vio_queue_push(worker->queue, &request->chain, 1);
+	request_give_back(worker, request);
+}
+
+static void submit(struct worker *worker, struct request *request)
+{
+	/* As many entries as requests, each with one at most: never full. */
+	if (disk_prepare(worker->disk, &worker->ring, request) < 0) {
+		request->status = VIRTIO_BLK_S_IOERR;
+		push(worker, request);
+		return;
+	}
+	worker->n_in_kernel++;
+}
+
+static void arm_timer(struct worker *worker, uint64_t at_ns)
+{
+	struct itimerspec when = {
+		.it_value.tv_sec = (time_t)(at_ns / 1000000000),
+		.it_value.tv_nsec = (long)(at_ns % 1000000000),
+	};
+
+	timerfd_settime(worker->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+/* Those at the head of the line that can pay now; a timer for the next. */
+static void serve_line(struct worker *worker)
+{
+	while (worker->line) {
+		struct request *request = worker->line;
+		uint64_t retry_at_ns = 0;
+
+		if (throttle_pay(worker->throttle, &worker->lease, request,
+				 &retry_at_ns) < 0) {
+			arm_timer(worker, retry_at_ns);
+			return;
+		}
+		worker->line = request->next;
+		if (!worker->line)
+			worker->line_end = &worker->line;
+		submit(worker, request);
+	}
+}
+
+static void stand_in_line(struct worker *worker, struct request *request)
+{
+	request->next = NULL;
+	*worker->line_end = request;
+	worker->line_end = &request->next;
+}
+
+/* To the disk, or into the line if it has to be paid for. */
+static void begin(struct worker *worker, struct request *request)
+{
+	if (request->kind == REQUEST_ANSWERED)
+		push(worker, request);
+	else if (request->owed_bytes || request->owed_ops)
+		stand_in_line(worker, request);
+	else
+		submit(worker, request);
+}
+
+static void reap(struct worker *worker)
+{
+	struct io_uring_cqe *cqe;
+
+	while (io_uring_peek_cqe(&worker->ring, &cqe) == 0) {
+		struct request *request = io_uring_cqe_get_data(cqe);
+		int result = cqe->res;
+
+		io_uring_cqe_seen(&worker->ring, cqe);
+		worker->n_in_kernel--;
+		if (disk_complete(request, result))
+			begin(worker, request);
+		else
+			push(worker, request);
+	}
+}
+
+/* Returns 1 if there may be more. */
+static int take_chains(struct worker *worker)
+{
+	if (!worker->queue || worker->stop || worker->is_latched)
+		return 0;
+	for (uint32_t i = 0; i < BURST; i++) {
+		struct request *request = request_take(worker);
+		int n;
+
+		if (!request)
+			return 0;
+		n = vio_queue_pop(worker->queue, &request->chain, 1, request->iov,
+				  CHAIN_IOV);
+		if (n <= 0) {
+			request_give_back(worker, request);
+			worker->is_latched = n < 0;
+			return 0;
+		}
+		request_parse(request, worker->disk);
+		begin(worker, request);
+	}
+	return 1;
+}
+
+static void show(struct worker *worker)
+{
+	/* What the kernel does not take now is offered again in the next round. */
+	if (io_uring_sq_ready(&worker->ring))
+		io_uring_submit(&worker->ring);
+	if (worker->queue && vio_queue_publish(worker->queue) > 0)
+		vio_queue_notify(worker->queue);
+}
+
+/* Nothing left to pop: 1 if the driver added something before it could know. */
+static int ask_for_kicks(struct worker *worker)
+{
+	if (!worker->queue || worker->stop || worker->is_latched)
+		return 0;
+	return vio_queue_set_kicks(worker->queue, 1) > 0;
+}
+
+void worker_serve(struct worker *worker)
+{
+	int more = 1;
+
+	if (worker->queue && !worker->is_latched)
+		vio_queue_set_kicks(worker->queue, 0);
+	for (uint32_t round = 0; more && round < ROUNDS_MAX; round++) {
+		reap(worker);
+		more = take_chains(worker);
+		serve_line(worker);
+		show(worker);
+		more = more || ask_for_kicks(worker);
+	}
+	worker->has_more = more;
+}

@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# Builds the initramfs that every guest boots: busybox, init and the modules below
+# with all they depend on. Prints its name. It is built once per kernel and kept
+# beside it under a name that holds a checksum of what it is made of; boot.sh
+# appends a small archive with the programs of one run.
+
+set -euo pipefail
+
+modules=(
+	virtio_blk virtio_net
+	ext4
+	9p 9pnet_virtio
+)
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+pieces=$("$here/fetch.sh")
+version=$(cd "$pieces/root/lib/modules" && echo *)
+sum=$(cat "${BASH_SOURCE[0]}" "$here/init" | cksum | cut -d' ' -f1)
+image=$pieces/base-$sum.cpio
+
+copy_modules()
+{
+	local file to
+
+	"$pieces/bin/modprobe" -d "$pieces/root" -S "$version" -a --show-depends \
+		"${modules[@]}" | awk '$1 == "insmod" { print $2 }' | sort -u |
+		while read -r file; do
+			to=$root/lib/modules/${file#*/lib/modules/}
+			mkdir -p "${to%/*}"
+			"$pieces/bin/busybox" unxz -c "$file" >"${to%.xz}"
+		done
+	cp "$pieces/root/lib/modules/$version/"modules.{builtin,builtin.modinfo,order} \
+		"$root/lib/modules/$version/"
+	"$pieces/bin/depmod" -b "$root" "$version"
+}
+
+build()
+{
+	local applet
+
+	work=$(mktemp -d "$pieces/new.XXXXXX")
+	trap 'rm -rf "$work"' EXIT
+	root=$work/root
+	mkdir -p "$root"/{bin,dev,mnt,proc,sys,t,tmp,lib64}
+	ln -s bin "$root/sbin"
+	cp "$pieces/bin/busybox" "$root/bin/"
+	for applet in $("$pieces/bin/busybox" --list); do
+		[[ $applet = busybox ]] || ln -s busybox "$root/bin/$applet"
+	done
+	cp "$here/init" "$root/init"
+	copy_modules
+	(cd "$root" && find . | "$pieces/bin/busybox" cpio -o -H newc) \
+		>"$work/base" 2>/dev/null
+	mv "$work/base" "$image"
+}
+
+[[ -f $image ]] || build
+echo "$image"

@@ -1,0 +1,115 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# The guest suite: run.sh BUILD_DIR [--soak]. The programs of one set of devices run
+# in one boot. What they say is shown as it is, CMocka's lines and the count of boots
+# that were tried again; the last line sums up. A test that began and did not end
+# well counts as failed, whatever became of the guest.
+
+set -euo pipefail
+
+# shellcheck source=tests/guest/host.sh
+. "$(dirname "${BASH_SOURCE[0]}")/host.sh"
+
+began=0 passed=0 retries=0 broken=0
+synced=()
+
+show()
+{
+	echo "$1"
+	case $1 in
+	'[ RUN      ]'*) began=$((began + 1)) ;;
+	'[       OK ]'*) passed=$((passed + 1)) ;;
+	'boot.sh: '*': retry '*) retries=$((retries + 1)) ;;
+	'synced '*) synced+=("${1#synced }") ;;
+	esac
+}
+
+# A test of the host's own, in CMocka's lines.
+check()
+{
+	show "[ RUN      ] $1"
+	if "${@:2}" >>"$guest_log" 2>&1; then
+		show "[       OK ] $1"
+	else
+		show "[  FAILED  ] $1"
+	fi
+}
+
+run_block_suite()
+{
+	local name
+
+	files_create "$mib"
+	disk_create fixed 8
+	disk_create scratch 64
+	disk_open files
+	disk_open fixed --read-only
+	disk_open scratch --control "$work/scratch.control"
+	guest_files=("$build"/tests/guest/guest_{files,disk,queues,rate})
+	guest_run show "$limit" "guest_files $write_mib" guest_disk guest_queues \
+		"guest_rate $seconds" || broken=1
+	for name in files fixed scratch; do
+		check "the_device_of_${name}_stops_cleanly" disk_close "$name"
+	done
+}
+
+journal_needs_replay()
+{
+	"$pieces/bin/debugfs" -R features "$work/files.img" | grep needs_recovery
+}
+
+# A copy, for the replay writes; what is tested is what a mount would find.
+filesystem_is_consistent()
+{
+	cp --sparse=always "$work/files.img" "$work/replayed.img"
+	"$pieces/bin/e2fsck" -fy -E journal_only "$work/replayed.img"
+	"$pieces/bin/e2fsck" -fn "$work/replayed.img"
+}
+
+synced_files_are_whole()
+{
+	local name
+
+	[[ ${#synced[@]} -gt 0 ]] || return 1
+	for name in "${synced[@]}"; do
+		"$pieces/bin/debugfs" -R "cat /$name" "$work/replayed.img" |
+			cmp - <(yes "$name" | head -n 8192) || return 1
+	done
+}
+
+run_kill()
+{
+	synced=() guest_args=() disk_end=0
+	rm -f "$work"/*.img "$work"/*.sock
+	truncate -s 256M "$work/files.img"
+	"$pieces/bin/mke2fs" -q -t ext4 "$work/files.img" >>"$guest_log" 2>&1
+	disk_open files
+	guest_files=("$build/tests/guest/guest_load")
+	guest_run show 120 "guest_load $1" || true
+	check the_device_was_killed_under_load disk_was_killed
+	check the_journal_was_in_use journal_needs_replay
+	check a_killed_device_leaves_a_consistent_filesystem filesystem_is_consistent
+	check what_was_synced_before_the_kill_is_whole synced_files_are_whole
+}
+
+main()
+{
+	local files
+
+	[[ $# -ge 1 && -d $1 ]] || host_die "usage: run.sh BUILD_DIR [--soak]"
+	mib=32 write_mib=8 seconds=3 limit=240 kills=(20)
+	if [[ ${2:-} = --soak ]]; then
+		mib=256 write_mib=64 seconds=10 limit=600 kills=(10 20 40 80 120)
+	fi
+	: >"$1/guest.log"
+	host_open "$1" "$1/guest.log"
+	run_block_suite
+	for files in "${kills[@]}"; do
+		run_kill "$files"
+	done
+	echo "guest: $passed passed, $((began - passed)) failed, $retries boots retried"
+	((began > 0 && began == passed && broken == 0))
+}
+
+main "$@"
