@@ -205,6 +205,8 @@ static void chains_on_three_old_views_hold_each_its_own(void **state)
 		assert_int_equal(counts[i].n, 1);
 	assert_int_equal(counts[3].n, 0);
 	vio_mem_reader_detach(&reader);
+	assert_int_equal(vio_mem_remove(f->mem, 0x10000), 0);
+	assert_int_equal(vio_mem_dispatch(f->mem), 1);
 }
 
 static void the_last_of_several_chains_lets_go(void **state)
