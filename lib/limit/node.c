@@ -2,8 +2,8 @@
 /*
  * Taking from the curves without a lock. A taker reads what was used, then the
  * time, and swaps what was used: if the swap succeeds nothing came between. The
- * order matters. Time goes on only after credit was cut to the burst at the new
- * time, in steps of at most 2^62 units, so that of the two values read in this
+ * order matters. Time goes on in steps of at most 2^62 units, and before it does
+ * whatever lags far behind is pulled up, so that of the two values read in this
  * order neither is so far ahead of the other that their difference wraps, even
  * after a year without a refill.
  */
@@ -13,6 +13,10 @@
 #include "core/bits.h"
 #include "limit/node.h"
 
+/* With a step of 2^62 units still below 2^63; more than any burst. */
+#define FAR_UNITS (INT64_C(1) << 61)
+
+/* Copied word by word. */
 #define CONFIG_WORDS (sizeof(struct vio_node_config) / sizeof(uint64_t))
 
 /* A time and what the curves have earned by then. */
@@ -103,9 +107,18 @@ cut_credit(struct vio_curve *curve, uint64_t used, uint64_t head, uint64_t burst
 }
 
 /*
- * One step towards @now_ns; false: another thread came between. An unlimited
- * curve has no credit to cut.
+ * Credit over the burst is cut when it is taken from. That alone would do, but
+ * for a head that leaves what was used so far behind that it seems to be ahead.
  */
+static bool keep_near(struct vio_curve *curve, const struct vio_curve_config *config,
+		      uint64_t used, uint64_t head)
+{
+	if (!config->rate || (int64_t)(head - used) < FAR_UNITS)
+		return true;
+	return cut_credit(curve, used, head, config->burst);
+}
+
+/* One step towards @now_ns; false: another thread came between. */
 static bool step(struct vio_limit *limit, const struct vio_node_config *config,
 		 uint64_t now_ns, struct moment *out)
 {
@@ -123,9 +136,8 @@ static bool step(struct vio_limit *limit, const struct vio_node_config *config,
 	find_moment(config, last_ns + vio_min_u64(now_ns - last_ns, config->step_ns),
 		    out);
 	for (int i = 0; i < VIO_NODE_N_CURVES; i++)
-		if (config->curve[i].rate &&
-		    !cut_credit(&limit->curve[i], used[i], out->head[i].units,
-				config->curve[i].burst))
+		if (!keep_near(&limit->curve[i], &config->curve[i], used[i],
+			       out->head[i].units))
 			return false;
 	/* Release: pairs with load_last(). Relaxed on failure: tried anew. */
 	return __atomic_compare_exchange_n(&limit->last_ns, &last_ns, out->now_ns,
