@@ -123,7 +123,8 @@ static void tell(struct front *front, enum request request, const void *payload,
 				   .flags = VERSION | NEED_REPLY,
 				   .n_bytes = n_bytes };
 
-	memcpy(message.payload, payload, n_bytes);
+	if (n_bytes)
+		memcpy(message.payload, payload, n_bytes);
 	send_message(front, &message, fd);
 	receive(front, &message, 12);
 	receive(front, message.payload, message.n_bytes);

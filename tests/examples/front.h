@@ -59,7 +59,7 @@ int program_fail(struct program *program, char *out, size_t out_bytes, ...);
 /* Waits for it to say something. */
 void program_hear(struct program *program, char *out, size_t out_bytes);
 
-/* SIGTERM; returns the exit code. */
+/* SIGTERM; returns the exit code. What it said and was not heard is a failure. */
 int program_stop(struct program *program);
 void program_remove(struct program *program);
 

@@ -67,6 +67,9 @@ static void start(struct program *program, va_list options)
 	close(pipe_fds[1]);
 }
 
+/* The fourth field of a socket that listens, and not only has its name. */
+#define ACCEPTS " 00010000 "
+
 /* The socket of one that was killed may be there: what counts is that it accepts. */
 static int is_listening(const struct program *program)
 {
@@ -77,7 +80,7 @@ static int is_listening(const struct program *program)
 	assert_non_null(file);
 	snprintf(wanted, sizeof(wanted), " %s\n", program->socket);
 	while (!found && fgets(line, sizeof(line), file))
-		found = strstr(line, wanted) != NULL;
+		found = strstr(line, wanted) && strstr(line, ACCEPTS);
 	fclose(file);
 	return found;
 }
@@ -128,10 +131,25 @@ int program_fail(struct program *program, char *out, size_t out_bytes, ...)
 	return reap(program);
 }
 
+/* A program that works is silent; what a sanitizer has to say is no exception. */
+static void assert_silent(const struct program *program)
+{
+	char said[1024];
+	ssize_t n = read(program->out_fd, said, sizeof(said) - 1);
+
+	assert_true(n >= 0);
+	said[n] = '\0';
+	assert_string_equal(said, "");
+}
+
 int program_stop(struct program *program)
 {
+	int code;
+
 	assert_int_equal(kill(program->pid, SIGTERM), 0);
-	return reap(program);
+	code = reap(program);
+	assert_silent(program);
+	return code;
 }
 
 void program_remove(struct program *program)
