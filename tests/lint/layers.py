@@ -19,7 +19,7 @@ ALLOWED = {
     'core': set(),
     'heap': {'core'},
     'limit': {'core', 'heap'},
-    'mem': {'core', 'heap'},
+    'mem': {'core', 'heap', 'sys'},
     'ring': {'core', 'heap', 'mem', 'limit'},
     'sys': {'core', 'heap'},
     'device': {'core', 'heap', 'mem', 'ring', 'sys'},
