@@ -93,8 +93,8 @@ find_moment(const struct vio_node_config *config, uint64_t now_ns, struct moment
 {
 	out->now_ns = now_ns;
 	for (int i = 0; i < VIO_NODE_N_CURVES; i++)
-		out->head[i] = vio_curve_find_head(&config->curve[i],
-						   now_ns - config->epoch_ns);
+		out->head[i] = vio_curve_get_head(&config->curve[i],
+						  now_ns - config->epoch_ns);
 }
 
 /* False: another thread came between. */
@@ -156,8 +156,8 @@ static void advance(struct vio_limit *limit, const struct vio_node_config *confi
 		continue;
 }
 
-void vio_node_start(struct vio_limit *limit, const struct vio_node_config *config,
-		    uint64_t now_ns)
+void vio_node_prepare(struct vio_limit *limit, const struct vio_node_config *config,
+		      uint64_t now_ns)
 {
 	struct vio_node_config *slot = &limit->slots[0];
 
@@ -214,10 +214,10 @@ static uint64_t take_limited(struct vio_limit *limit,
 		last_ns = load_last(limit);
 		if (last_ns != moment->now_ns)
 			find_moment(config, last_ns, moment);
-		credit = vio_curve_find_credit(curve, &moment->head[i], used);
+		credit = vio_curve_get_credit(curve, &moment->head[i], used);
 		if (credit < need)
-			return vio_curve_find_ready_ns(curve, &moment->head[i], used,
-						       need, moment->now_ns);
+			return vio_curve_get_ready_ns(curve, &moment->head[i], used,
+						      need, moment->now_ns);
 		taken = vio_min_u64(credit, most);
 	} while (!swap_used(&limit->curve[i], used,
 			    moment->head[i].units - credit + taken));
@@ -260,9 +260,9 @@ static uint64_t find_ready_ns(const struct vio_limit *limit,
 {
 	if (!need || !config->curve[i].rate)
 		return 0;
-	return vio_curve_find_ready_ns(&config->curve[i], &moment->head[i],
-				       load_used(&limit->curve[i]), need,
-				       moment->now_ns);
+	return vio_curve_get_ready_ns(&config->curve[i], &moment->head[i],
+				      load_used(&limit->curve[i]), need,
+				      moment->now_ns);
 }
 
 /* All or nothing. Returns 0, or the time at which all of @need is there. */
@@ -348,8 +348,8 @@ static void refund_limited(struct vio_limit *limit,
 
 	do {
 		used = load_used(&limit->curve[i]);
-		head = vio_curve_find_head(curve, load_last(limit) - config->epoch_ns);
-		credit = vio_curve_find_credit(curve, &head, used);
+		head = vio_curve_get_head(curve, load_last(limit) - config->epoch_ns);
+		credit = vio_curve_get_credit(curve, &head, used);
 		units = vio_min_u64(units, curve->burst - credit);
 	} while (units && !swap_used(&limit->curve[i], used, used - units));
 }

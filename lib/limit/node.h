@@ -53,8 +53,8 @@ struct vio_limit {
 };
 
 /* @limit is zeroed and not shared yet. The curves' base is theirs to fill. */
-void vio_node_start(struct vio_limit *limit, const struct vio_node_config *config,
-		    uint64_t now_ns);
+void vio_node_prepare(struct vio_limit *limit, const struct vio_node_config *config,
+		      uint64_t now_ns);
 
 /* Of @config only rate, burst and quantum count; credit and debt stay. */
 void vio_node_configure(struct vio_limit *limit, struct vio_node_config *config,

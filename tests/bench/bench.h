@@ -11,6 +11,9 @@
 
 #include <stdint.h>
 
+/* What both sides of a row expect: that no operation is refused. */
+#define BENCH_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+
 /* Makes the compiler forget what it knows of memory. */
 #define BENCH_FORGET(ptr) __asm__ volatile("" : : "r"(ptr) : "memory")
 
@@ -36,8 +39,9 @@ struct bench_row {
 	const char *floor_name;
 	struct bench_side subject;
 	struct bench_side floor;
-	uint64_t n_ops;   /* of one round; a smoke does a thousandth */
-	double max_ratio; /* to the floor; 0: not gated */
+	uint64_t n_ops;    /* of one slice; a smoke does a hundredth */
+	uint32_t n_slices; /* of a round, the quickest counts; 0: one */
+	double max_ratio;  /* to the floor; 0: not gated */
 };
 
 /* Exits with status 2 and says why if it does not understand. */
