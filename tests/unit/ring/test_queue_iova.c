@@ -158,6 +158,28 @@ static void a_page_mapped_to_write_is_not_read(void **state)
 	expect_latch(g, VIO_FAULT_ADDRESS);
 }
 
+/* Were it looked up as it is, the driver could name memory it was not given. */
+static void a_physical_address_after_a_mapped_one_latches_the_queue(void **state)
+{
+	struct guest *g = *state;
+
+	write_desc(desc_at(g, 0), iova_of(data_gpa(0)), 16, VIO_DESC_NEXT, 1);
+	write_desc(desc_at(g, 1), data_gpa(1), 16, 0, 0);
+	offer(g, 0);
+	expect_latch(g, VIO_FAULT_ADDRESS);
+}
+
+static void a_physical_address_in_a_later_burst_latches_the_queue(void **state)
+{
+	struct guest *g = *state;
+
+	offer_iova(g, 0, 16, 0);
+	serve(g, 0);
+	write_desc(desc_at(g, 1), data_gpa(1), 16, 0, 0);
+	offer(g, 1);
+	expect_latch(g, VIO_FAULT_ADDRESS);
+}
+
 /* Parking. */
 
 static void an_address_not_known_yet_parks_the_queue_and_consumes_nothing(void **state)
@@ -367,6 +389,9 @@ int main(void)
 		ON(start_iommu, a_buffer_whose_end_is_not_mapped_latches_the_queue),
 		ON(start_iommu, a_page_mapped_to_read_is_not_written),
 		ON(start_iommu, a_page_mapped_to_write_is_not_read),
+		ON(start_iommu,
+		   a_physical_address_after_a_mapped_one_latches_the_queue),
+		ON(start_iommu, a_physical_address_in_a_later_burst_latches_the_queue),
 		ON(start_iommu,
 		   an_address_not_known_yet_parks_the_queue_and_consumes_nothing),
 		ON(start_iommu, a_parked_queue_does_not_ask_again),
