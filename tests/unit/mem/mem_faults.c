@@ -288,6 +288,24 @@ static void a_table_that_cannot_be_created_leaves_the_output(void **state)
 	world_destroy(&w);
 }
 
+static void a_region_that_cannot_be_mapped_leaves_nothing_behind(void **state)
+{
+	struct vio_mem_region region = VIO_MEM_REGION_INIT;
+	struct fixture *f = *state;
+	struct world w;
+	int64_t n_live;
+
+	world_create(&w, f->host);
+	assert_int_equal(vio_mem_create(w.ctx, &w.f.mem), 0);
+	n_live = w.faulty.n_live;
+	region.length_bytes = 2 * PAGE;
+	region.fd = w.fd;
+	assert_int_equal(vio_mem_add(w.f.mem, &region, NULL), -ERANGE);
+	assert_int_equal(w.faulty.n_live, n_live);
+	assert_int_equal(vio_mem_destroy(w.f.mem, NULL), 0);
+	world_destroy(&w);
+}
+
 static void a_refusal_for_lack_of_memory_has_words(void **state)
 {
 	struct fixture *f = *state;
@@ -313,6 +331,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		test_with_table(a_failed_allocation_leaves_the_table_as_it_was),
 		test_with_table(a_table_that_cannot_be_created_leaves_the_output),
+		test_with_table(a_region_that_cannot_be_mapped_leaves_nothing_behind),
 		test_with_table(a_refusal_for_lack_of_memory_has_words),
 	};
 
