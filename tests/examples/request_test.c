@@ -326,7 +326,10 @@ static void a_serial_goes_into_whatever_room_there_is(void **state)
 
 	parse(f, VIRTIO_BLK_T_GET_ID, 0, 0, 3);
 	request_finish(&f->request);
-	assert_memory_equal(f->in, "ser\0\xee", 5);
+	assert_memory_equal(f->in,
+			    "s"
+			    "er\0\xee",
+			    5);
 }
 
 /* Whatever is claimed as written was written. */
