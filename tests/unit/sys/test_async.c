@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Calls that can block, by io_uring and by a lent thread. What both must do is
- * tested twice; a machine whose kernel refuses io_uring skips one half, and says
+ * tested twice, what io_uring alone does in test_uring.c; a machine whose kernel refuses io_uring skips one half, and says
  * so. The other half includes that refusal, simulated.
  */
 #include <fcntl.h>
@@ -361,35 +361,6 @@ static void a_completion_may_submit_the_same_call_again(void **state)
 	vio_test_dispatch_until(f->ctx, &chained.n_done, 200);
 }
 
-static void io_uring_does_not_do_ioctl(void **state)
-{
-	struct fixture *f = fixture_of(state);
-	struct vio_async_call call = { .op = VIO_ASYNC_IOCTL, .done = count_done };
-
-	assert_int_equal(vio_async_submit(f->async, &call), -EOPNOTSUPP);
-}
-
-static void submission_that_the_kernel_refuses_is_withdrawn(void **state)
-{
-	struct fixture *f = fixture_of(state);
-	struct counted_call refused = { .n_done = 0 };
-	char byte = 'x';
-
-	/* More than the ring has entries: withdrawn ones must not fill it up. */
-	for (int i = 0; i < 3 * CALLS_MAX; i++) {
-		refused.call = write_call(f->pipe[1], &byte, 1, -1);
-		refused.call.done = count_done;
-		f->fault.fail_call_at = f->fault.n_calls + 1;
-		f->fault.fail_errno = EBUSY;
-		assert_int_equal(vio_async_submit(f->async, &refused.call), -EAGAIN);
-	}
-	assert_int_equal(carry_out(f, write_call(f->pipe[1], "y", 1, -1)), 1);
-	assert_int_equal(vio_ctx_dispatch(f->ctx, 10), 0);
-	assert_int_equal(refused.n_done, 0);
-	assert_int_equal(read(f->pipe[0], &byte, 1), 1);
-	assert_int_equal(byte, 'y');
-}
-
 static void a_lent_thread_does_ioctl(void **state)
 {
 	struct fixture *f = fixture_of(state);
@@ -576,8 +547,6 @@ int main(void)
 		BOTH(dispatch_counts_every_completion),
 		BOTH(a_context_with_calls_under_way_is_not_destroyed),
 		BOTH(a_completion_may_submit_the_same_call_again),
-		URING(io_uring_does_not_do_ioctl),
-		URING(submission_that_the_kernel_refuses_is_withdrawn),
 		URING(a_context_that_takes_no_threads_says_so),
 		THREAD(a_lent_thread_does_ioctl),
 		THREAD(a_context_with_a_thread_in_work_is_not_destroyed),
