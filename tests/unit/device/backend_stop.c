@@ -4,6 +4,7 @@
  * and nothing overtakes it.
  */
 #include <pthread.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include <vio/dom.h>
@@ -298,13 +299,16 @@ static void a_back_end_that_is_not_closed_is_not_destroyed(void **state)
 static void a_back_end_that_ends_gives_its_memory_back(void **state)
 {
 	struct vhost_stage *stage = *state;
+	const uint64_t n_before = stage->fault.n_maps;
 
 	set_stage(stage);
 	stage->holds_stops = false;
-	assert_int_equal(stage->fault.n_maps, 2);
+	assert_int_equal(stage->fault.n_maps, n_before + 2);
 	vio_backend_close(stage->backend, 0);
 	peer_verify_end(stage, -ECANCELED);
-	assert_false(peer_has_reply(stage) && stage->fault.n_maps);
+	while (vio_ctx_dispatch(stage->ctx, 64) > 0)
+		;
+	assert_int_equal(stage->fault.n_maps, n_before);
 }
 
 /* A tenant's wishes. */
@@ -316,11 +320,12 @@ struct tenancy {
 
 static int setup_tenancy(void **state)
 {
-	struct tenancy *tenancy = test_malloc(sizeof(*tenancy));
+	struct tenancy *tenancy = malloc(sizeof(*tenancy));
 	struct vhost_stage *stage = &tenancy->stage;
 	struct vio_backend_params params;
 	int fds[2];
 
+	assert_non_null(tenancy);
 	vhost_stage_prepare(stage);
 	vhost_stage_params(stage, &params, fds);
 	stage->fd = fds[0];
@@ -338,7 +343,7 @@ static int teardown_tenancy(void **state)
 
 	vhost_stage_clear(&tenancy->stage);
 	assert_int_equal(vio_dom_destroy(tenancy->dom, NULL), 0);
-	test_free(tenancy);
+	free(tenancy);
 	return 0;
 }
 
