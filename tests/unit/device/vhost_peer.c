@@ -272,6 +272,7 @@ void peer_send_raw(struct vhost_stage *stage, const void *bytes, size_t n,
 	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
 
 	assert_true(n_fds <= 64);
+	memset(&control, 0, sizeof(control)); /* its padding goes to the kernel */
 	if (n_fds) {
 		message.msg_control = control.bytes;
 		message.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
