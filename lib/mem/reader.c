@@ -85,10 +85,9 @@ static bool free_unheld(struct vio_mem *mem)
 	return is_due;
 }
 
-/* A forked child shares the loop's descriptors: it must not wake the parent. */
 static void wake_dispatch(struct vio_mem *mem)
 {
-	if (mem->env->loop && !vio_env_is_child(mem->env))
+	if (mem->env->loop)
 		vio_loop_post(mem->env->loop, &mem->task);
 }
 

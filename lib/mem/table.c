@@ -455,6 +455,8 @@ int vio_mem_destroy(struct vio_mem *mem, struct vio_error *err)
 
 	if (!mem)
 		return 0;
+	if (mem->is_busy)
+		return vio_fail(err, -EBUSY, "a callback of the memory table runs");
 	n = count_readers(mem);
 	if (n)
 		return vio_fail(err, -EBUSY, "%u queues use the memory table", n);

@@ -195,8 +195,9 @@ guest_run()
 		options+=(-f "$file")
 	done
 	coproc guest {
-		exec "$guest_dir/boot.sh" -t "$limit" -l "$build/guest-console.log" \
-			"${options[@]}" "$@" -- "${guest_args[@]}" \
+		exec setpriv --pdeathsig TERM "$guest_dir/boot.sh" -t "$limit" \
+			-l "$build/guest-console.log" "${options[@]}" "$@" -- \
+			"${guest_args[@]}" \
 			-object memory-backend-memfd,id=ram,size=512M,share=on \
 			-machine memory-backend=ram 2>&1
 	}

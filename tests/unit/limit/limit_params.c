@@ -8,7 +8,8 @@
 
 #include <vio/ctx.h>
 
-#include "tests/unit/limit/support.h"
+#include "fake/fault.h"
+#include "unit/limit/support.h"
 
 static void
 expect_refused(const struct vio_limit_params *params, int code, const char *field)
@@ -165,12 +166,43 @@ static void a_limit_without_memory_is_refused(void **state)
 	};
 
 	(void)state;
-	assert_int_equal(vio_limit_create((struct vio_ctx *)&env, &params, 0, &limit,
-					  &err),
-			 -ENOMEM);
+	assert_int_equal(
+		vio_limit_create((struct vio_ctx *)&env, &params, 0, &limit, &err),
+		-ENOMEM);
 	assert_null(limit);
 	assert_int_equal(n_asked, 1);
 	assert_int_equal(n_users, 0);
+}
+
+static int create_on_a_context(struct vio_fault *fault, void *opaque)
+{
+	struct vio_limit_params params = VIO_LIMIT_PARAMS_INIT;
+	struct vio_limit *limit = VIO_FAULT_UNTOUCHED;
+	struct vio_ctx *ctx;
+	int ret;
+
+	ret = vio_fault_create_ctx(fault, 0, &ctx);
+	if (ret < 0)
+		return ret;
+	ret = vio_limit_create(ctx, &params, 0, &limit, NULL);
+	if (ret < 0) {
+		assert_ptr_equal(limit, VIO_FAULT_UNTOUCHED);
+		++*(int *)opaque;
+	} else {
+		assert_int_equal(vio_ctx_destroy(ctx, NULL), -EBUSY);
+		limit_destroy(limit);
+	}
+	assert_int_equal(vio_ctx_destroy(ctx, NULL), 0);
+	return ret;
+}
+
+static void each_failing_allocation_leaves_nothing_behind(void **state)
+{
+	int n_refused = 0;
+
+	(void)state;
+	vio_fault_run_allocs(create_on_a_context, &n_refused);
+	assert_int_equal(n_refused, 1);
 }
 
 static void a_limit_keeps_its_context_in_use(void **state)
@@ -182,9 +214,8 @@ static void a_limit_keeps_its_context_in_use(void **state)
 
 	(void)state;
 	env.n_users = &n_users;
-	assert_int_equal(vio_limit_create((struct vio_ctx *)&env, &params, 0, &limit,
-					  NULL),
-			 0);
+	assert_int_equal(
+		vio_limit_create((struct vio_ctx *)&env, &params, 0, &limit, NULL), 0);
 	assert_int_equal(n_users, 1);
 	limit_destroy(limit);
 	assert_int_equal(n_users, 0);
@@ -360,6 +391,7 @@ int main(void)
 		cmocka_unit_test(a_field_of_a_newer_program_is_refused_if_set),
 		cmocka_unit_test(errors_need_no_place_to_go),
 		cmocka_unit_test(a_limit_without_memory_is_refused),
+		cmocka_unit_test(each_failing_allocation_leaves_nothing_behind),
 		cmocka_unit_test(a_limit_keeps_its_context_in_use),
 		cmocka_unit_test(a_default_burst_is_100_ms),
 		cmocka_unit_test(a_default_burst_of_a_low_rate_has_a_floor),

@@ -65,8 +65,8 @@ static inline struct vio_limit *limit_unlimited(void)
 	return limit_create(&params, 0);
 }
 
-static inline void
-limit_configure(struct vio_limit *limit, struct vio_limit_params params, uint64_t now_ns)
+static inline void limit_configure(struct vio_limit *limit,
+				   struct vio_limit_params params, uint64_t now_ns)
 {
 	struct vio_error err = VIO_ERROR_INIT;
 
