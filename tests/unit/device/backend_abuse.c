@@ -175,8 +175,8 @@ static void a_status_over_eight_bits_ends_the_connection(void **state)
 	verify_broken(*state);
 }
 
-static void send_config(struct vhost_stage *stage, uint32_t offset, uint32_t size,
-			uint32_t n_sent)
+static void
+send_config(struct vhost_stage *stage, uint32_t offset, uint32_t size, uint32_t n_sent)
 {
 	const struct vhost_config config = { .offset = offset, .size = size };
 
@@ -459,7 +459,8 @@ static void replies_after_a_flood_are_whole(void **state)
 				 8);
 }
 
-#define STAGED(f) cmocka_unit_test_setup_teardown(f, vhost_stage_setup, vhost_stage_teardown)
+#define STAGED(f)                                                                      \
+	cmocka_unit_test_setup_teardown(f, vhost_stage_setup, vhost_stage_teardown)
 
 int main(void)
 {

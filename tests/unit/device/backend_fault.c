@@ -111,11 +111,11 @@ static void reset(struct vhost_stage *stage)
 }
 
 static void (*const steps[])(struct vhost_stage *stage) = {
-	ask_features, set_protocol, set_call, set_err,	set_features, set_table,
-	set_num,      set_addr,	    set_kick, enable,	set_call,     set_log_base,
-	set_log,      set_log_base, add_slot, set_table, disable,     enable,
-	set_features, get_base,	    set_kick, reset,	set_num,      set_addr,
-	set_kick,     enable,	    add_slot, remove_slot, ask_features,
+	ask_features, set_protocol, set_call, set_err,     set_features, set_table,
+	set_num,      set_addr,     set_kick, enable,      set_call,     set_log_base,
+	set_log,      set_log_base, add_slot, set_table,   disable,      enable,
+	set_features, get_base,     set_kick, reset,       set_num,      set_addr,
+	set_kick,     enable,       add_slot, remove_slot, ask_features,
 };
 
 #define N_STEPS (sizeof(steps) / sizeof(steps[0]))
@@ -242,7 +242,8 @@ static void every_system_call_can_fail_by_an_error_of_the_device(void **state)
 	fail_calls(EIO);
 }
 
-#define STAGED(f) cmocka_unit_test_setup_teardown(f, vhost_stage_setup, vhost_stage_teardown)
+#define STAGED(f)                                                                      \
+	cmocka_unit_test_setup_teardown(f, vhost_stage_setup, vhost_stage_teardown)
 
 int main(void)
 {

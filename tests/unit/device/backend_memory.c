@@ -32,15 +32,14 @@ static void refuse_region(struct vhost_stage *stage, struct vhost_region region)
 
 static void a_region_beyond_the_end_of_its_file_is_refused(void **state)
 {
-	refuse_region(*state, (struct vhost_region){ 0, 3 * PEER_HALF_BYTES,
-						     PEER_LOW_UVA, 0 });
+	refuse_region(*state,
+		      (struct vhost_region){ 0, 3 * PEER_HALF_BYTES, PEER_LOW_UVA, 0 });
 }
 
 static void a_region_whose_offset_wraps_is_refused(void **state)
 {
-	refuse_region(*state,
-		      (struct vhost_region){ 0, PEER_HALF_BYTES, PEER_LOW_UVA,
-					     UINT64_MAX - 0xfff });
+	refuse_region(*state, (struct vhost_region){ 0, PEER_HALF_BYTES, PEER_LOW_UVA,
+						     UINT64_MAX - 0xfff });
 }
 
 static void a_region_that_wraps_in_the_guest_is_refused(void **state)
@@ -90,7 +89,8 @@ static void a_region_of_no_file_is_refused(void **state)
 	verify_broken(stage);
 }
 
-static void send_other_memfd(struct vhost_stage *stage, uint64_t n_bytes, bool is_sealed)
+static void
+send_other_memfd(struct vhost_stage *stage, uint64_t n_bytes, bool is_sealed)
 {
 	struct vhost_memory memory;
 	int fds[VHOST_USER_TABLE_MAX];
@@ -388,8 +388,8 @@ static void more_slots_than_told_are_refused(void **state)
 
 /* The log. */
 
-static void refuse_log(struct vhost_stage *stage, uint64_t size, uint64_t offset,
-		       bool is_sealed)
+static void
+refuse_log(struct vhost_stage *stage, uint64_t size, uint64_t offset, bool is_sealed)
 {
 	const struct vhost_log_area area = { size, offset };
 	int fd = peer_create_memfd(0x1000, is_sealed);
@@ -430,7 +430,8 @@ static void a_log_at_an_odd_offset_is_refused(void **state)
 	refuse_log(*state, 0x100, 0x10, true);
 }
 
-#define STAGED(f) cmocka_unit_test_setup_teardown(f, vhost_stage_setup, vhost_stage_teardown)
+#define STAGED(f)                                                                      \
+	cmocka_unit_test_setup_teardown(f, vhost_stage_setup, vhost_stage_teardown)
 
 int main(void)
 {

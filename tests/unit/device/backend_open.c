@@ -8,8 +8,8 @@
 #include "unit/device/vhost_peer.h"
 
 /* Opens with what @change did to the parameters; the descriptors are closed. */
-static int open_with(void (*change)(struct vio_backend_params *params),
-		     struct vio_backend **out)
+static int
+open_with(void (*change)(struct vio_backend_params *params), struct vio_backend **out)
 {
 	struct vhost_stage stage;
 	struct vio_backend_params params;
@@ -347,7 +347,8 @@ static void closing_twice_ends_once(void **state)
 	assert_int_equal(stage->n_closed, 1);
 }
 
-#define STAGED(f) cmocka_unit_test_setup_teardown(f, vhost_stage_setup, vhost_stage_teardown)
+#define STAGED(f)                                                                      \
+	cmocka_unit_test_setup_teardown(f, vhost_stage_setup, vhost_stage_teardown)
 
 int main(void)
 {

@@ -385,7 +385,8 @@ static void the_descriptor_that_tells_of_the_log_is_closed(void **state)
 	peer_sync(stage);
 }
 
-#define STAGED(f) cmocka_unit_test_setup_teardown(f, vhost_stage_setup, vhost_stage_teardown)
+#define STAGED(f)                                                                      \
+	cmocka_unit_test_setup_teardown(f, vhost_stage_setup, vhost_stage_teardown)
 
 int main(void)
 {

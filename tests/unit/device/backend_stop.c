@@ -403,7 +403,8 @@ static void what_queues_do_is_charged_to_the_tenant(void **state)
 	assert_int_equal(meters.ops, 1);
 }
 
-#define STAGED(f) cmocka_unit_test_setup_teardown(f, vhost_stage_setup, vhost_stage_teardown)
+#define STAGED(f)                                                                      \
+	cmocka_unit_test_setup_teardown(f, vhost_stage_setup, vhost_stage_teardown)
 #define TENANT(f) cmocka_unit_test_setup_teardown(f, setup_tenancy, teardown_tenancy)
 
 int main(void)

@@ -124,7 +124,8 @@ static void start_owners(void)
 	for (uint32_t i = 0; i < PEER_QUEUES; i++) {
 		struct owner *owner = &owners[i];
 
-		*owner = (struct owner){ .wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
+		*owner = (struct owner){ .wake = eventfd(0,
+							 EFD_CLOEXEC | EFD_NONBLOCK) };
 		pthread_mutex_init(&owner->lock, NULL);
 		assert_int_equal(pthread_create(&owner->thread, NULL, run_owner, owner),
 				 0);
@@ -219,7 +220,7 @@ static void log_and_not(struct vhost_stage *stage, uint32_t index)
 }
 
 static void (*const changes[])(struct vhost_stage *stage, uint32_t index) = {
-	change_table,	stop_and_start, exchange_call,
+	change_table,       stop_and_start, exchange_call,
 	disable_and_enable, log_and_not,    reset_device,
 };
 

@@ -150,8 +150,8 @@ int peer_create_memfd(uint64_t n_bytes, bool is_sealed)
 	assert_true(fd >= 0);
 	assert_int_equal(ftruncate(fd, (off_t)n_bytes), 0);
 	if (is_sealed)
-		assert_int_equal(
-			fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW), 0);
+		assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW),
+				 0);
 	return fd;
 }
 
@@ -472,8 +472,8 @@ static void create_driver(struct vhost_stage *stage, uint32_t index)
 	params.driver = ring + AVAIL_OFFSET;
 	params.device = ring + USED_OFFSET;
 	params.n_descs = PEER_DESCS;
-	assert_int_equal(
-		vio_driver_create(NULL, &params, &stage->driver[index], NULL), 0);
+	assert_int_equal(vio_driver_create(NULL, &params, &stage->driver[index], NULL),
+			 0);
 }
 
 void peer_start_ring(struct vhost_stage *stage, uint32_t index)

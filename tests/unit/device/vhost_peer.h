@@ -19,8 +19,8 @@
 #include "fake/fault.h"
 #include "fake/support.h"
 
-#define PEER_QUEUES     4u
-#define PEER_DESCS      64u
+#define PEER_QUEUES 4u
+#define PEER_DESCS  64u
 
 /* Guest memory: two regions of one memfd, as a PC with memory above 4 GiB. */
 #define PEER_HALF_BYTES UINT64_C(0x200000)
@@ -30,7 +30,7 @@
 #define PEER_HIGH_UVA   UINT64_C(0x7f1000000000)
 
 /* Where a queue's parts are in the low half, from RING_OFFSET(index). */
-#define RING_OFFSET(index) ((index) * UINT64_C(0x10000))
+#define RING_OFFSET(index) ((index)*UINT64_C(0x10000))
 #define AVAIL_OFFSET       UINT64_C(0x2000)
 #define USED_OFFSET        UINT64_C(0x4000)
 
