@@ -12,7 +12,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${VIO_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/libvio}
 build=$cache/demo-$(cksum <<<"$root" | cut -d' ' -f1)
 log=$build.log
-packages=(gcc libc6-dev meson pkg-config liburing-dev libcmocka-dev)
+packages=(gcc libc6-dev meson pkgconf liburing-dev libcmocka-dev debian-archive-keyring)
 lines=0
 
 # shellcheck source=tests/guest/host.sh

@@ -75,7 +75,8 @@ VIO_API VIO_MUST_CHECK int vio_ctx_create(const struct vio_ctx_params *params,
  * Destroy a context.
  * @param ctx  a context, or NULL
  * @param err  optional, names what still uses the context on -EBUSY
- * @return 0; -EBUSY: objects created on it are alive, nothing was done.
+ * @return 0; -EBUSY: objects created on it are alive, calls are under way or
+ * threads in vio_ctx_work(); nothing was done.
  * @par Threads  One per context.
  */
 VIO_API int vio_ctx_destroy(struct vio_ctx *ctx, struct vio_error *err);
@@ -112,9 +113,11 @@ VIO_API int vio_ctx_work(struct vio_ctx *ctx);
 
 /**
  * Make every thread return from vio_ctx_work(), each once its present work is
- * done. Work not yet begun is completed with -ECANCELED.
+ * done. Work not yet begun is completed with -ECANCELED. It is for good: a
+ * thread lent later returns at once.
  * @param ctx  a context created with VIO_CTX_LENDS_THREAD
- * @return 0; -EINVAL: the context does not take threads.
+ * @return 0; -EINVAL: the context does not take threads; -ECHILD: in a forked
+ * child.
  * @par Threads  Any.
  */
 VIO_API int vio_ctx_abort_work(struct vio_ctx *ctx);

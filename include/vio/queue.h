@@ -141,7 +141,10 @@ struct vio_queue_params {
 	 */
 	void (*stop)(void *opaque, struct vio_queue *queue, struct vio_stop *token,
 		     uint32_t stop_flags);
-	/** Called once when the queue latches, on its owner's thread; or NULL. */
+	/**
+	 * Called once when the queue latches, on its owner's thread, inside of the
+	 * call that found out: it may read the queue, not change it. Or NULL.
+	 */
 	void (*fault)(void *opaque, struct vio_queue *queue,
 		      const struct vio_queue_fault *fault);
 	void *opaque; /**< first argument of both */
@@ -229,7 +232,8 @@ VIO_API int vio_queue_notify(struct vio_queue *queue);
  * @param queue   a queue
  * @param enable  1: ask; 0: spare
  * @return 1: chains are available already, pop again before waiting; 0: none
- * are, or kicks are spared; -EBADMSG: the queue is latched.
+ * are, or kicks are spared; -EBADMSG: the queue is latched; -EAGAIN: as for
+ * vio_queue_push().
  * @par Threads  One per object: the owner.
  */
 VIO_API int vio_queue_set_kicks(struct vio_queue *queue, int enable);

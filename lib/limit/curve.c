@@ -12,7 +12,7 @@ __extension__ typedef unsigned __int128 u128;
 #define STEP_UNITS (UINT64_C(1) << 62)
 
 struct vio_head
-vio_curve_find_head(const struct vio_curve_config *config, uint64_t span_ns)
+vio_curve_get_head(const struct vio_curve_config *config, uint64_t span_ns)
 {
 	struct vio_head head = { config->base, config->fraction };
 	u128 earned;
@@ -26,7 +26,7 @@ vio_curve_find_head(const struct vio_curve_config *config, uint64_t span_ns)
 	return head;
 }
 
-uint64_t vio_curve_find_step_ns(uint64_t rate)
+uint64_t vio_curve_get_step_ns(uint64_t rate)
 {
 	u128 step;
 
@@ -36,17 +36,17 @@ uint64_t vio_curve_find_step_ns(uint64_t rate)
 	return step > UINT64_MAX ? UINT64_MAX : (uint64_t)step;
 }
 
-uint64_t vio_curve_find_credit(const struct vio_curve_config *config,
-			       const struct vio_head *head, uint64_t used)
+uint64_t vio_curve_get_credit(const struct vio_curve_config *config,
+			      const struct vio_head *head, uint64_t used)
 {
 	int64_t credit = (int64_t)(head->units - used);
 
 	return credit < 0 ? 0 : vio_min_u64((uint64_t)credit, config->burst);
 }
 
-uint64_t vio_curve_find_ready_ns(const struct vio_curve_config *config,
-				 const struct vio_head *head, uint64_t used,
-				 uint64_t need, uint64_t now_ns)
+uint64_t vio_curve_get_ready_ns(const struct vio_curve_config *config,
+				const struct vio_head *head, uint64_t used,
+				uint64_t need, uint64_t now_ns)
 {
 	int64_t missing = (int64_t)(used + need - head->units);
 	u128 earned;

@@ -34,22 +34,22 @@ struct vio_head {
 };
 
 struct vio_head
-vio_curve_find_head(const struct vio_curve_config *config, uint64_t span_ns);
+vio_curve_get_head(const struct vio_curve_config *config, uint64_t span_ns);
 
 /* Nanoseconds in which at most 2^62 units are earned. */
-uint64_t vio_curve_find_step_ns(uint64_t rate);
+uint64_t vio_curve_get_step_ns(uint64_t rate);
 
 /* Units that may be taken: at most the burst, 0 in debt. */
-uint64_t vio_curve_find_credit(const struct vio_curve_config *config,
-			       const struct vio_head *head, uint64_t used);
+uint64_t vio_curve_get_credit(const struct vio_curve_config *config,
+			      const struct vio_head *head, uint64_t used);
 
 /*
  * The time at which a credit of @need units is there, @now_ns being that of
  * @head: @now_ns itself if it is there already, UINT64_MAX if not before the end
  * of time. @need is at most the burst; the rate is not 0.
  */
-uint64_t vio_curve_find_ready_ns(const struct vio_curve_config *config,
-				 const struct vio_head *head, uint64_t used,
-				 uint64_t need, uint64_t now_ns);
+uint64_t vio_curve_get_ready_ns(const struct vio_curve_config *config,
+				const struct vio_head *head, uint64_t used,
+				uint64_t need, uint64_t now_ns);
 
 #endif /* VIO_LIMIT_CURVE_H */

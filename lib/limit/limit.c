@@ -90,7 +90,7 @@ static void find_step(struct vio_node_config *config)
 	config->step_ns = UINT64_MAX;
 	for (int i = 0; i < VIO_NODE_N_CURVES; i++)
 		config->step_ns = vio_min_u64(
-			config->step_ns, vio_curve_find_step_ns(config->curve[i].rate));
+			config->step_ns, vio_curve_get_step_ns(config->curve[i].rate));
 }
 
 static int parse_params(const struct vio_limit_params *params,
@@ -132,7 +132,7 @@ int vio_limit_create(struct vio_ctx *ctx, const struct vio_limit_params *params,
 
 	limit->env = env;
 	pthread_mutex_init(&limit->lock, NULL);
-	vio_node_start(limit, &config, now_ns);
+	vio_node_prepare(limit, &config, now_ns);
 	vio_env_hold(env);
 	*out = limit;
 	return 0;

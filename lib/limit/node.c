@@ -2,8 +2,8 @@
 /*
  * Taking from the curves without a lock. A taker reads what was used, then the
  * time, and swaps what was used: if the swap succeeds nothing came between. The
- * order matters. Time goes on only after credit was cut to the burst at the new
- * time, in steps of at most 2^62 units, so that of the two values read in this
+ * order matters. Time goes on in steps of at most 2^62 units, and before it does
+ * whatever lags far behind is pulled up, so that of the two values read in this
  * order neither is so far ahead of the other that their difference wraps, even
  * after a year without a refill.
  */
@@ -13,6 +13,10 @@
 #include "core/bits.h"
 #include "limit/node.h"
 
+/* With a step of 2^62 units still below 2^63; more than any burst. */
+#define FAR_UNITS (INT64_C(1) << 61)
+
+/* Copied word by word. */
 #define CONFIG_WORDS (sizeof(struct vio_node_config) / sizeof(uint64_t))
 
 /* A time and what the curves have earned by then. */
@@ -89,8 +93,8 @@ find_moment(const struct vio_node_config *config, uint64_t now_ns, struct moment
 {
 	out->now_ns = now_ns;
 	for (int i = 0; i < VIO_NODE_N_CURVES; i++)
-		out->head[i] = vio_curve_find_head(&config->curve[i],
-						   now_ns - config->epoch_ns);
+		out->head[i] = vio_curve_get_head(&config->curve[i],
+						  now_ns - config->epoch_ns);
 }
 
 /* False: another thread came between. */
@@ -103,9 +107,18 @@ cut_credit(struct vio_curve *curve, uint64_t used, uint64_t head, uint64_t burst
 }
 
 /*
- * One step towards @now_ns; false: another thread came between. An unlimited
- * curve has no credit to cut.
+ * Credit over the burst is cut when it is taken from. That alone would do, but
+ * for a head that leaves what was used so far behind that it seems to be ahead.
  */
+static bool keep_near(struct vio_curve *curve, const struct vio_curve_config *config,
+		      uint64_t used, uint64_t head)
+{
+	if (!config->rate || (int64_t)(head - used) < FAR_UNITS)
+		return true;
+	return cut_credit(curve, used, head, config->burst);
+}
+
+/* One step towards @now_ns; false: another thread came between. */
 static bool step(struct vio_limit *limit, const struct vio_node_config *config,
 		 uint64_t now_ns, struct moment *out)
 {
@@ -123,9 +136,8 @@ static bool step(struct vio_limit *limit, const struct vio_node_config *config,
 	find_moment(config, last_ns + vio_min_u64(now_ns - last_ns, config->step_ns),
 		    out);
 	for (int i = 0; i < VIO_NODE_N_CURVES; i++)
-		if (config->curve[i].rate &&
-		    !cut_credit(&limit->curve[i], used[i], out->head[i].units,
-				config->curve[i].burst))
+		if (!keep_near(&limit->curve[i], &config->curve[i], used[i],
+			       out->head[i].units))
 			return false;
 	/* Release: pairs with load_last(). Relaxed on failure: tried anew. */
 	return __atomic_compare_exchange_n(&limit->last_ns, &last_ns, out->now_ns,
@@ -144,8 +156,8 @@ static void advance(struct vio_limit *limit, const struct vio_node_config *confi
 		continue;
 }
 
-void vio_node_start(struct vio_limit *limit, const struct vio_node_config *config,
-		    uint64_t now_ns)
+void vio_node_prepare(struct vio_limit *limit, const struct vio_node_config *config,
+		      uint64_t now_ns)
 {
 	struct vio_node_config *slot = &limit->slots[0];
 
@@ -202,10 +214,10 @@ static uint64_t take_limited(struct vio_limit *limit,
 		last_ns = load_last(limit);
 		if (last_ns != moment->now_ns)
 			find_moment(config, last_ns, moment);
-		credit = vio_curve_find_credit(curve, &moment->head[i], used);
+		credit = vio_curve_get_credit(curve, &moment->head[i], used);
 		if (credit < need)
-			return vio_curve_find_ready_ns(curve, &moment->head[i], used,
-						       need, moment->now_ns);
+			return vio_curve_get_ready_ns(curve, &moment->head[i], used,
+						      need, moment->now_ns);
 		taken = vio_min_u64(credit, most);
 	} while (!swap_used(&limit->curve[i], used,
 			    moment->head[i].units - credit + taken));
@@ -248,9 +260,9 @@ static uint64_t find_ready_ns(const struct vio_limit *limit,
 {
 	if (!need || !config->curve[i].rate)
 		return 0;
-	return vio_curve_find_ready_ns(&config->curve[i], &moment->head[i],
-				       load_used(&limit->curve[i]), need,
-				       moment->now_ns);
+	return vio_curve_get_ready_ns(&config->curve[i], &moment->head[i],
+				      load_used(&limit->curve[i]), need,
+				      moment->now_ns);
 }
 
 /* All or nothing. Returns 0, or the time at which all of @need is there. */
@@ -336,8 +348,8 @@ static void refund_limited(struct vio_limit *limit,
 
 	do {
 		used = load_used(&limit->curve[i]);
-		head = vio_curve_find_head(curve, load_last(limit) - config->epoch_ns);
-		credit = vio_curve_find_credit(curve, &head, used);
+		head = vio_curve_get_head(curve, load_last(limit) - config->epoch_ns);
+		credit = vio_curve_get_credit(curve, &head, used);
 		units = vio_min_u64(units, curve->burst - credit);
 	} while (units && !swap_used(&limit->curve[i], used, used - units));
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The inside of a limit: its curves, its configuration and the time it has
- * seen. Configuring is behind a lock; refilling takes none. A refill reads a
- * consistent copy of the configuration out of two slots, of which the one not in
- * use is overwritten, so that a thread preempted in the middle of configuring
- * holds nobody up; a lock here would do that to every queue of a tenant.
+ * seen. Configuring is behind a lock; refilling takes none. A lock would cost no
+ * more, but whoever is preempted holding it stops every queue of the tenant. A
+ * refill reads a consistent copy of the configuration out of two slots, of which
+ * the one not in use is overwritten, so that configuring holds nobody up either.
  */
 #ifndef VIO_LIMIT_NODE_H
 #define VIO_LIMIT_NODE_H
@@ -53,8 +53,8 @@ struct vio_limit {
 };
 
 /* @limit is zeroed and not shared yet. The curves' base is theirs to fill. */
-void vio_node_start(struct vio_limit *limit, const struct vio_node_config *config,
-		    uint64_t now_ns);
+void vio_node_prepare(struct vio_limit *limit, const struct vio_node_config *config,
+		      uint64_t now_ns);
 
 /* Of @config only rate, burst and quantum count; credit and debt stay. */
 void vio_node_configure(struct vio_limit *limit, struct vio_node_config *config,

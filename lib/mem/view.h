@@ -69,7 +69,7 @@ static inline struct vio_mem_current *vio_mem_current_of(struct vio_mem *mem)
 /* Any thread; under the table's lock inside. @reader is zeroed but for that. */
 void vio_mem_reader_attach(struct vio_mem_reader *reader, struct vio_mem *mem);
 
-/* The owner has let go of all chains: vio_mem_reader_forget() first. */
+/* The owner has closed all chains. */
 void vio_mem_reader_detach(struct vio_mem_reader *reader);
 
 /* Slow ends of the inlines below. */

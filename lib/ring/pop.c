@@ -130,6 +130,9 @@ static __attribute__((noinline)) int add_far(struct burst *burst, const struct d
 		return n;
 	if (n < 0)
 		return -blame(burst, VIO_FAULT_ADDRESS, index, d->addr);
+	/* An I/O virtual address that skipped the hook could name any memory. */
+	if (burst->queue->is_iova)
+		return n;
 	burst->near_too = burst->near;
 	burst->near = &burst->view->spans[burst->queue->reader.hint];
 	return n;

@@ -13,6 +13,7 @@
 
 #include <fcntl.h>
 #include <liburing.h>
+#include <stdbool.h>
 
 #include "core/list.h"
 #include "sys/loop.h"
@@ -27,26 +28,21 @@ struct vio_uring {
 	uint32_t n_pending;
 };
 
-/* What a completion means whose entry was withdrawn: nothing. */
-static const struct vio_async_call *const withdrawn;
-
-/* The first completion of a call, removed from the ring; or NULL. */
+/* The first completion, removed from the ring; or NULL. */
 static struct vio_async_call *take_completion(struct vio_uring *uring)
 {
+	struct vio_async_call *call = NULL;
 	struct io_uring_cqe *cqe;
 	unsigned int head;
 
 	io_uring_for_each_cqe(&uring->ring, head, cqe)
 	{
-		struct vio_async_call *call = io_uring_cqe_get_data(cqe);
-
-		if (call != withdrawn)
-			call->result = cqe->res;
+		call = io_uring_cqe_get_data(cqe);
+		call->result = cqe->res;
 		io_uring_cq_advance(&uring->ring, 1);
-		if (call != withdrawn)
-			return call;
+		break;
 	}
-	return NULL;
+	return call;
 }
 
 /* One at a time, so that dispatch counts each; the descriptor stays readable. */
@@ -62,7 +58,7 @@ static void ring_ready(struct vio_event *event, uint32_t events)
 	call->done(call, call->result);
 }
 
-static int prepare_entry(struct io_uring_sqe *sqe, const struct vio_async_call *call)
+static void prepare_entry(struct io_uring_sqe *sqe, const struct vio_async_call *call)
 {
 	switch (call->op) {
 	case VIO_ASYNC_OPEN:
@@ -83,35 +79,53 @@ static int prepare_entry(struct io_uring_sqe *sqe, const struct vio_async_call *
 	case VIO_ASYNC_FSYNC:
 		io_uring_prep_fsync(sqe, call->fd, 0);
 		break;
-	default:
-		return -EOPNOTSUPP;
+	case VIO_ASYNC_IOCTL:
+		break; /* refused by vio_uring_submit() */
 	}
-	return 0;
+}
+
+/* Did the kernel take all entries? */
+static bool flush_entries(struct vio_uring *uring)
+{
+	const struct vio_sys *sys = uring->env->sys;
+
+	return sys->uring_submit(sys->opaque, &uring->ring) >= 0 &&
+	       !io_uring_sq_ready(&uring->ring);
+}
+
+/* NULL: as many are under way as may be, or the kernel takes none now. */
+static struct io_uring_sqe *take_entry(struct vio_uring *uring)
+{
+	struct io_uring_sqe *sqe;
+
+	if (uring->n_pending == RING_ENTRIES)
+		return NULL;
+	sqe = io_uring_get_sqe(&uring->ring);
+	/* It is full of withdrawn entries: once they are gone there is room. */
+	if (!sqe && flush_entries(uring))
+		sqe = io_uring_get_sqe(&uring->ring);
+	return sqe;
 }
 
 int vio_uring_submit(struct vio_uring *uring, struct vio_async_call *call)
 {
 	struct io_uring_sqe *sqe;
-	const struct vio_sys *sys;
 
 	if (!uring || call->op == VIO_ASYNC_IOCTL)
 		return -EOPNOTSUPP;
-	sys = uring->env->sys;
-	sqe = uring->n_pending < RING_ENTRIES ? io_uring_get_sqe(&uring->ring) : NULL;
+	sqe = take_entry(uring);
 	if (!sqe)
 		return -EAGAIN;
-
-	if (prepare_entry(sqe, call))
-		return -EOPNOTSUPP;
+	prepare_entry(sqe, call);
 	io_uring_sqe_set_data(sqe, call);
 	sqe->flags |= IOSQE_ASYNC;
-	if (sys->uring_submit(sys->opaque, &uring->ring) >= 1) {
+	if (flush_entries(uring)) {
 		uring->n_pending++;
 		return 0;
 	}
-	/* The entry stays in the ring and goes with the next: make it harmless. */
+	/* It was the last, so it is still there: it goes with the next, unseen. */
 	io_uring_prep_nop(sqe);
-	io_uring_sqe_set_data(sqe, (void *)withdrawn);
+	sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
 	return -EAGAIN;
 }
 
@@ -123,7 +137,6 @@ uint32_t vio_uring_get_pending(const struct vio_uring *uring)
 int vio_uring_create(const struct vio_env *env, struct vio_uring **out)
 {
 	struct vio_uring *uring = VIO_NEW(env, struct vio_uring);
-	int ret;
 
 	if (!uring)
 		return -ENOMEM;
@@ -132,8 +145,7 @@ int vio_uring_create(const struct vio_env *env, struct vio_uring **out)
 		goto free_uring;
 	uring->event.fd = uring->ring.ring_fd;
 	uring->event.ready = ring_ready;
-	ret = vio_loop_add(env->loop, &uring->event, EPOLLIN);
-	if (ret)
+	if (vio_loop_add(env->loop, &uring->event, EPOLLIN))
 		goto destroy_ring;
 	*out = uring;
 	return 0;

@@ -12,7 +12,7 @@ usage()
 {
 	cat >&2 <<-END
 		usage: boot.sh [options] COMMAND... [-- QEMU ARGUMENT...]
-		  COMMAND     a line for the guest's shell, run in the folder of the files
+		  COMMAND     a line for the guest's shell, run beside the files
 		  -f FILE     take FILE along, with the libraries it needs (repeatable)
 		  -t SECONDS  time limit of all commands together (120)
 		  -b SECONDS  time limit of one boot (60)

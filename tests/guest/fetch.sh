@@ -29,7 +29,7 @@ check_host()
 
 	for tool in apt-get dpkg-deb flock; do
 		command -v "$tool" >/dev/null ||
-			die "$tool is missing: run on Debian 12 (packages apt, dpkg, util-linux)"
+			die "$tool is missing: Debian 12 has it (apt, dpkg, util-linux)"
 	done
 	[[ $(dpkg --print-architecture) = amd64 ]] || die "needs an amd64 Debian 12"
 	[[ -r $keyring ]] ||
@@ -89,7 +89,7 @@ write_sources()
 		echo "deb [signed-by=$keyring] $uri $name main"
 	done <"$apt/archives" >"$apt/sources"
 	grep -q " $suite-backports " "$apt/sources" ||
-		die "no archive of $suite in /etc/apt/sources.list: add it, then try again"
+		die "no archive of $suite: add it to the apt sources"
 	cat >>"$apt/conf" <<-END
 		Dir::Etc::sourcelist "$apt/sources";
 		Dir::Etc::sourceparts "/dev/null";
@@ -139,8 +139,8 @@ write_wrapper()
 		#!/bin/sh
 		here=\${0%/*}/..
 		export QEMU_MODULE_DIR="\$here/$lib/qemu"
-		exec "\$here/root/lib64/ld-linux-x86-64.so.2" --argv0 "\$0" --library-path \\
-			"\$here/root/lib/x86_64-linux-gnu:\$here/$lib" \\
+		exec "\$here/root/lib64/ld-linux-x86-64.so.2" --argv0 "\$0" \\
+			--library-path "\$here/root/lib/x86_64-linux-gnu:\$here/$lib" \\
 			"\$here/root/$path" "\$@"
 	END
 	chmod +x "$new/bin/$name"

@@ -88,7 +88,7 @@ static void both_queues_raise_interrupts_under_load(void **state)
 	assert_true(readers_measure(&readers, 1) > 0);
 	readers_stop(&readers);
 	close(fd);
-	/* 10: far more than what the kernel asks of an idle disk, far below the load. */
+	/* 10: far above what an idle disk is asked, far below the load. */
 	assert_true(count_interrupts(0) - before[0] > 10);
 	assert_true(count_interrupts(1) - before[1] > 10);
 }

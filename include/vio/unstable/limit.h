@@ -213,12 +213,17 @@ VIO_API void vio_lease_refund(struct vio_lease *lease, uint64_t bytes, uint64_t 
 static inline VIO_MUST_CHECK int
 vio_lease_take(struct vio_lease *lease, uint64_t bytes, uint64_t ops)
 {
+	uint64_t left_bytes;
+	uint64_t left_ops;
+
 	if (lease->layout != VIO_LEASE_LAYOUT)
 		return vio_lease_take_call(lease, bytes, ops);
-	if (lease->bytes < bytes || lease->ops < ops)
+	/* One subtraction each both compares and spends. */
+	if (__builtin_sub_overflow(lease->bytes, bytes, &left_bytes) ||
+	    __builtin_sub_overflow(lease->ops, ops, &left_ops))
 		return -EAGAIN;
-	lease->bytes -= bytes;
-	lease->ops -= ops;
+	lease->bytes = left_bytes;
+	lease->ops = left_ops;
 	return 0;
 }
 

@@ -10,7 +10,7 @@
 #include "unit/limit/support.h"
 
 #define N_THREADS 2
-#define N_TURNS   100000
+#define N_TURNS   400000
 #define N_CHANGES 20000
 #define TICK_NS   100
 #define RATE      UINT64_C(1000000007) /* prime: every turn has a remainder */

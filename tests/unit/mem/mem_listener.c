@@ -183,6 +183,24 @@ static void an_aborted_batch_is_not_told(void **state)
 	assert_seen(&stage->log, "");
 }
 
+static void a_removal_that_was_aborted_is_not_told_later(void **state)
+{
+	struct fixture *f = *state;
+	struct stage *stage = *state;
+	struct follower *one = follow(stage, 1, 0);
+
+	assert_int_equal(add(f, 0x20000, 1, 0), 0);
+	assert_int_equal(attach(f, one), 0);
+	assert_int_equal(vio_mem_begin(f->mem), 0);
+	assert_int_equal(vio_mem_remove(f->mem, 0x20000), 0);
+	assert_int_equal(vio_mem_abort(f->mem), 0);
+	stage->log.n = 0;
+	assert_int_equal(add(f, 0x30000, 1, 0), 0);
+	assert_seen(&stage->log, "p1 c1");
+	assert_int_equal(stage->log.seen[0].n, 1);
+	assert_int_equal(stage->log.seen[0].first.gpa, 0x30000);
+}
+
 static void listeners_are_told_in_the_order_they_came(void **state)
 {
 	struct fixture *f = *state;
@@ -512,6 +530,7 @@ int main(void)
 		test_with_stage(a_commit_is_told_whole_with_removals_first),
 		test_with_stage(a_batch_that_changes_nothing_is_not_told),
 		test_with_stage(an_aborted_batch_is_not_told),
+		test_with_stage(a_removal_that_was_aborted_is_not_told_later),
 		test_with_stage(listeners_are_told_in_the_order_they_came),
 		test_with_stage(a_refusal_undoes_those_that_had_agreed_in_reverse),
 		test_with_stage(a_refused_batch_leaves_the_table_and_is_closed),

@@ -205,6 +205,8 @@ static void chains_on_three_old_views_hold_each_its_own(void **state)
 		assert_int_equal(counts[i].n, 1);
 	assert_int_equal(counts[3].n, 0);
 	vio_mem_reader_detach(&reader);
+	assert_int_equal(vio_mem_remove(f->mem, 0x10000), 0);
+	assert_int_equal(vio_mem_dispatch(f->mem), 1);
 }
 
 static void the_last_of_several_chains_lets_go(void **state)
@@ -276,27 +278,89 @@ static void leaving_twice_is_harmless(void **state)
 	vio_mem_reader_detach(&reader);
 }
 
-static void a_reader_that_lets_go_wakes_the_context(void **state)
+/* A table on a context, a reader in a burst, and the region it reads removed. */
+struct stage {
+	struct fixture f;
+	struct vio_ctx *ctx;
+	struct vio_mem_reader reader;
+	struct count count;
+};
+
+static void stage_create(struct stage *stage, char *host)
+{
+	*stage = (struct stage){ .f.host = host };
+	assert_int_equal(vio_ctx_create(NULL, &stage->ctx, NULL), 0);
+	assert_int_equal(vio_mem_create(stage->ctx, &stage->f.mem), 0);
+	assert_int_equal(add_counted(&stage->f, 0x10000, 0, &stage->count), 0);
+	vio_mem_reader_attach(&stage->reader, stage->f.mem);
+	vio_mem_reader_enter(&stage->reader);
+	assert_int_equal(vio_mem_remove(stage->f.mem, 0x10000), 0);
+	assert_int_equal(vio_ctx_dispatch(stage->ctx, 8), 0);
+}
+
+/* Nothing but the reader woke the context. */
+static void assert_woken(struct stage *stage)
+{
+	assert_int_equal(vio_ctx_dispatch(stage->ctx, 8), 1);
+	assert_int_equal(stage->count.n, 1);
+}
+
+static void stage_destroy(struct stage *stage)
+{
+	assert_int_equal(vio_mem_destroy(stage->f.mem, NULL), 0);
+	assert_int_equal(vio_ctx_destroy(stage->ctx, NULL), 0);
+}
+
+static void a_reader_that_leaves_wakes_the_context(void **state)
 {
 	struct fixture *f = *state;
-	struct fixture own = { .host = f->host };
-	struct vio_mem_reader reader = { 0 };
-	struct count count = { 0 };
-	struct vio_ctx *ctx;
+	struct stage stage;
 
-	assert_int_equal(vio_ctx_create(NULL, &ctx, NULL), 0);
-	assert_int_equal(vio_mem_create(ctx, &own.mem), 0);
-	assert_int_equal(add_counted(&own, 0x10000, 0, &count), 0);
-	vio_mem_reader_attach(&reader, own.mem);
-	vio_mem_reader_enter(&reader);
-	assert_int_equal(vio_mem_remove(own.mem, 0x10000), 0);
-	assert_int_equal(vio_ctx_dispatch(ctx, 8), 0);
-	vio_mem_reader_leave(&reader);
-	assert_int_equal(vio_ctx_dispatch(ctx, 8), 1);
-	assert_int_equal(count.n, 1);
-	vio_mem_reader_detach(&reader);
-	assert_int_equal(vio_mem_destroy(own.mem, NULL), 0);
-	assert_int_equal(vio_ctx_destroy(ctx, NULL), 0);
+	stage_create(&stage, f->host);
+	vio_mem_reader_leave(&stage.reader);
+	assert_woken(&stage);
+	vio_mem_reader_detach(&stage.reader);
+	stage_destroy(&stage);
+}
+
+static void a_reader_that_moves_on_wakes_the_context(void **state)
+{
+	struct fixture *f = *state;
+	struct stage stage;
+
+	stage_create(&stage, f->host);
+	vio_mem_reader_enter(&stage.reader);
+	assert_woken(&stage);
+	vio_mem_reader_detach(&stage.reader);
+	stage_destroy(&stage);
+}
+
+static void a_reader_that_detaches_wakes_the_context(void **state)
+{
+	struct fixture *f = *state;
+	struct stage stage;
+
+	stage_create(&stage, f->host);
+	vio_mem_reader_detach(&stage.reader);
+	assert_woken(&stage);
+	stage_destroy(&stage);
+}
+
+static void the_last_chain_of_an_old_view_wakes_the_context(void **state)
+{
+	struct fixture *f = *state;
+	struct chain chain;
+	struct stage stage;
+
+	stage_create(&stage, f->host);
+	chain.view = stage.reader.slot;
+	stage.reader.n_held++;
+	vio_mem_reader_enter(&stage.reader);
+	assert_int_equal(vio_ctx_dispatch(stage.ctx, 8), 0);
+	vio_mem_reader_close_chain(&stage.reader, chain.view);
+	assert_woken(&stage);
+	vio_mem_reader_detach(&stage.reader);
+	stage_destroy(&stage);
 }
 
 int main(void)
@@ -315,7 +379,10 @@ int main(void)
 		test_with_table(every_reader_has_to_let_go),
 		test_with_table(a_reader_that_detaches_lets_go),
 		test_with_table(leaving_twice_is_harmless),
-		test_with_table(a_reader_that_lets_go_wakes_the_context),
+		test_with_table(a_reader_that_leaves_wakes_the_context),
+		test_with_table(a_reader_that_moves_on_wakes_the_context),
+		test_with_table(a_reader_that_detaches_wakes_the_context),
+		test_with_table(the_last_chain_of_an_old_view_wakes_the_context),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -343,6 +343,8 @@ static void a_table_with_a_queue_is_not_destroyed(void **state)
 	assert_int_equal(count.n, 0);
 	assert_non_null(find_byte(f->mem, 0x10000));
 	vio_mem_reader_detach(&reader);
+	assert_int_equal(vio_mem_remove(f->mem, 0x10000), 0);
+	assert_int_equal(vio_mem_dispatch(f->mem), 1);
 }
 
 static void dispatch_of_the_context_releases(void **state)
