@@ -14,8 +14,8 @@
  *			return wait_until(retry_at_ns);
  *	}
  * @endcode
- * Over any time T never more is taken than rate * T + burst + what the leases
- * held. Credit is computed from an epoch, not from one call to the next, so
+ * Over any time T never more is taken than rate * T, rounded up, + burst + what
+ * the leases held. Credit is computed from an epoch, not from one call to the next, so
  * that roundings do not add up. Time is an argument: any monotonic clock of
  * nanoseconds, the same for all calls on a limit.
  *
@@ -216,11 +216,12 @@ vio_lease_take(struct vio_lease *lease, uint64_t bytes, uint64_t ops)
 	uint64_t left_bytes;
 	uint64_t left_ops;
 
-	if (lease->layout != VIO_LEASE_LAYOUT)
+	if (__builtin_expect(lease->layout != VIO_LEASE_LAYOUT, 0))
 		return vio_lease_take_call(lease, bytes, ops);
-	/* One subtraction each both compares and spends. */
-	if (__builtin_sub_overflow(lease->bytes, bytes, &left_bytes) ||
-	    __builtin_sub_overflow(lease->ops, ops, &left_ops))
+	/* One subtraction each both compares and spends; a miss is rare. */
+	if (__builtin_expect(__builtin_sub_overflow(lease->bytes, bytes, &left_bytes) ||
+				     __builtin_sub_overflow(lease->ops, ops, &left_ops),
+			     0))
 		return -EAGAIN;
 	lease->bytes = left_bytes;
 	lease->ops = left_ops;
