@@ -89,16 +89,15 @@ static void queue_stop(void *opaque, uint32_t index, struct vio_queue *queue,
 	worker_stop_queue(&blk->workers[index], token, stop_flags);
 }
 
+/* What the peer did wrong is in the log line before. */
 static void closed(void *opaque, int reason)
 {
 	struct blk *blk = opaque;
 
 	blk->has_closed = 1;
 	if (reason && reason != -ECANCELED)
-		complain("%s: connection ended: %s%s", blk->options.socket,
-			 strerror(-reason),
-			 reason == -EPERM ? ", seal the memory or --accept-unsealed"
-					  : "");
+		complain("%s: connection ended: %s", blk->options.socket,
+			 strerror(-reason));
 }
 
 void device_open(struct blk *blk, int fd)

@@ -158,7 +158,7 @@ static int try_otherwise(struct request *request)
 {
 	if (request->kind == REQUEST_ZERO) {
 		request->kind = REQUEST_WRITE_ZEROS;
-		request->owed_bytes = request->left_bytes;
+		request->bill.owed_bytes = request->left_bytes;
 	} else {
 		request->kind = REQUEST_ZERO;
 	}

@@ -94,8 +94,8 @@ static void move_data(struct request *request, enum request_kind kind, uint64_t 
 	request->kind = kind;
 	request->offset_bytes = sector * SECTOR_BYTES;
 	request->left_bytes = n_bytes;
-	request->owed_bytes = n_bytes;
-	request->owed_ops = 1;
+	request->bill.owed_bytes = n_bytes;
+	request->bill.owed_ops = 1;
 }
 
 static void
@@ -166,7 +166,7 @@ static void parse_range(struct request *request, const struct disk *disk,
 	}
 	move_data(request, kinds[range.flags], range.sector,
 		  (uint64_t)range.num_sectors * SECTOR_BYTES);
-	request->owed_bytes = 0;
+	request->bill.owed_bytes = 0;
 }
 
 static void
@@ -238,8 +238,7 @@ void request_parse(struct request *request, const struct disk *disk)
 	request->data = request->own_iov;
 	request->n_data = 0;
 	request->left_bytes = request->filled_bytes = 0;
-	request->owed_bytes = request->owed_ops = 0;
-	request->paid_bytes = request->paid_ops = 0;
+	request->bill = (struct bill){ 0 };
 	/* What a parser refuses by returning stays so. */
 	answer(request, VIRTIO_BLK_S_IOERR);
 

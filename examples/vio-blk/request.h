@@ -38,6 +38,14 @@ enum request_kind {
 	REQUEST_WRITE_ZEROS, /* where the file system can do neither */
 };
 
+/* What the limit is owed before the disk may begin, and what it has got. */
+struct bill {
+	uint64_t owed_bytes;
+	uint64_t owed_ops;
+	uint64_t paid_bytes;
+	uint64_t paid_ops;
+};
+
 struct request {
 	struct vio_chain chain;
 	struct request *next; /* behind it in the line for the limit */
@@ -46,10 +54,7 @@ struct request {
 	uint64_t offset_bytes; /* in the image, of what is left */
 	uint64_t left_bytes;
 	uint64_t filled_bytes; /* of the data for the guest, from its start */
-	uint64_t owed_bytes;   /* to the limit, before the disk may begin */
-	uint64_t owed_ops;
-	uint64_t paid_bytes;
-	uint64_t paid_ops;
+	struct bill bill;
 	uint32_t n_data;
 	struct iovec *data;          /* what is left, in own_iov */
 	struct iovec iov[CHAIN_IOV]; /* the chain's, left as it was popped */

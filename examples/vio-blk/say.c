@@ -54,16 +54,3 @@ void status_show(const char *text)
 		 is_plain ? "" : PLAIN);
 	emit(line);
 }
-
-void print_amount(char *out, uint64_t out_bytes, double amount, const char *unit)
-{
-	static const char *const prefixes[] = { "", "k", "M", "G", "T" };
-	unsigned int i = 0;
-
-	while (amount >= 999.95 && i < 4) {
-		amount /= 1000;
-		i++;
-	}
-	snprintf(out, out_bytes, i ? "%.1f %s%s" : "%.0f %s%s", amount, prefixes[i],
-		 unit);
-}

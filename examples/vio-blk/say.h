@@ -6,8 +6,6 @@
 #ifndef VIO_BLK_SAY_H
 #define VIO_BLK_SAY_H
 
-#include <stdint.h>
-
 /* Prints "vio-blk: ..." and returns -1, so that a caller can return it. Any thread. */
 int complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -16,8 +14,5 @@ int status_is_wanted(void);
 
 /* Replaces the status line; "" removes it. Main thread. */
 void status_show(const char *text);
-
-/* "49.9 MB" in powers of 1000, as disks and limits are counted. */
-void print_amount(char *out, uint64_t out_bytes, double amount, const char *unit);
 
 #endif /* VIO_BLK_SAY_H */

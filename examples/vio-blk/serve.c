@@ -57,18 +57,45 @@ static void arm_timer(struct worker *worker, uint64_t at_ns)
 	timerfd_settime(worker->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
-/* Those at the head of the line that can pay now; a timer for the next. */
+/* 0: paid; -1: not yet, and the timer tells when to ask again. */
+static int pay(struct worker *worker, struct bill *bill)
+{
+	uint64_t retry_at_ns = 0;
+
+	if (throttle_pay(worker->throttle, &worker->lease, bill, &retry_at_ns) == 0)
+		return 0;
+	arm_timer(worker, retry_at_ns);
+	return -1;
+}
+
+/*
+ * A queue that is to drain keeps its front end waiting, which for a slow limit could
+ * be minutes. So its requests go now and are paid for later: the worker is in debt,
+ * and takes nothing new, from this guest or the next, until it is not. However often
+ * a guest has its queue stopped, it is never ahead by more than one ring.
+ */
+static int is_in_a_hurry(const struct worker *worker)
+{
+	return worker->stop && worker->stop_flags & VIO_STOP_DRAIN;
+}
+
+static void pay_later(struct worker *worker, struct bill *bill)
+{
+	worker->debt.owed_bytes += bill->owed_bytes;
+	worker->debt.owed_ops += bill->owed_ops;
+	bill->owed_bytes = bill->owed_ops = 0;
+}
+
+/* Those at the head of the line that can go now; a timer for the next. */
 static void serve_line(struct worker *worker)
 {
 	while (worker->line) {
 		struct request *request = worker->line;
-		uint64_t retry_at_ns = 0;
 
-		if (throttle_pay(worker->throttle, &worker->lease, request,
-				 &retry_at_ns) < 0) {
-			arm_timer(worker, retry_at_ns);
+		if (is_in_a_hurry(worker))
+			pay_later(worker, &request->bill);
+		else if (pay(worker, &request->bill) < 0)
 			return;
-		}
 		worker->line = request->next;
 		if (!worker->line)
 			worker->line_end = &worker->line;
@@ -88,7 +115,7 @@ static void begin(struct worker *worker, struct request *request)
 {
 	if (request->kind == REQUEST_ANSWERED)
 		push(worker, request);
-	else if (request->owed_bytes || request->owed_ops)
+	else if (bill_is_open(&request->bill))
 		stand_in_line(worker, request);
 	else
 		submit(worker, request);
@@ -111,10 +138,15 @@ static void reap(struct worker *worker)
 	}
 }
 
+static int may_take(const struct worker *worker)
+{
+	return worker->queue && !worker->stop && !worker->is_latched;
+}
+
 /* Returns 1 if there may be more. */
 static int take_chains(struct worker *worker)
 {
-	if (!worker->queue || worker->stop || worker->is_latched)
+	if (!may_take(worker) || pay(worker, &worker->debt) < 0)
 		return 0;
 	for (uint32_t i = 0; i < BURST; i++) {
 		struct request *request = request_take(worker);
@@ -144,10 +176,13 @@ static void show(struct worker *worker)
 		vio_queue_notify(worker->queue);
 }
 
-/* Nothing left to pop: 1 if the driver added something before it could know. */
+/*
+ * Nothing left to pop: 1 if the driver added something before it could know. In
+ * debt there may be something, but it is the timer that is waited for.
+ */
 static int ask_for_kicks(struct worker *worker)
 {
-	if (!worker->queue || worker->stop || worker->is_latched)
+	if (!may_take(worker) || bill_is_open(&worker->debt))
 		return 0;
 	return vio_queue_set_kicks(worker->queue, 1) > 0;
 }

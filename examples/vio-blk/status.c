@@ -4,7 +4,6 @@
  * tick, divided by the time it really took.
  */
 #include <stdio.h>
-#include <sys/epoll.h>
 #include <time.h>
 
 #include "blk.h"
@@ -20,35 +19,45 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
 }
 
+/* "49.9 MB/s" in powers of 1000, as disks and limits are counted. */
+static void print_bytes(char *out, size_t out_bytes, double per_sec)
+{
+	static const char *const units[] = { "B/s", "kB/s", "MB/s", "GB/s", "TB/s" };
+	unsigned int i = 0;
+
+	for (; per_sec >= 999.95 && i < 4; i++)
+		per_sec /= 1000;
+	snprintf(out, out_bytes, "%.*f %s", i ? 1 : 0, per_sec, units[i]);
+}
+
 static void print_limit(const struct throttle *throttle, char *out, size_t out_bytes)
 {
-	char bytes[AMOUNT_BYTES] = "any MB/s", ops[AMOUNT_BYTES] = "any IOPS";
+	char bytes[AMOUNT_BYTES] = "", ops[AMOUNT_BYTES] = "";
 
 	if (throttle->bytes_per_sec)
-		print_amount(bytes, sizeof(bytes), (double)throttle->bytes_per_sec,
-			     "B/s");
+		print_bytes(bytes, sizeof(bytes), (double)throttle->bytes_per_sec);
 	if (throttle->ops_per_sec)
-		print_amount(ops, sizeof(ops), (double)throttle->ops_per_sec, " IOPS");
-	snprintf(out, out_bytes, "%s %s", bytes, ops);
+		snprintf(ops, sizeof(ops), "%llu IOPS",
+			 (unsigned long long)throttle->ops_per_sec);
+	snprintf(out, out_bytes, "%s%s%s", bytes, *bytes && *ops ? ", " : "",
+		 *bytes || *ops ? ops : "none");
 }
 
 void status_tick(struct blk *blk)
 {
-	char bytes[AMOUNT_BYTES], ops[AMOUNT_BYTES], limit[2 * AMOUNT_BYTES], line[256];
+	char bytes[AMOUNT_BYTES], limit[2 * AMOUNT_BYTES], line[256];
 	struct vio_meters now = VIO_METERS_INIT;
 	uint64_t at_ns = now_ns();
 	double seconds = (double)(at_ns - blk->status.at_ns) / 1e9;
 
 	if (vio_dom_read_meters(blk->dom, &now) < 0)
 		return;
-	print_amount(bytes, sizeof(bytes),
-		     (double)(now.bytes - blk->status.meters.bytes) / seconds, "B/s");
-	print_amount(ops, sizeof(ops),
-		     (double)(now.ops - blk->status.meters.ops) / seconds, " IOPS");
+	print_bytes(bytes, sizeof(bytes),
+		    (double)(now.bytes - blk->status.meters.bytes) / seconds);
 	print_limit(&blk->throttle, limit, sizeof(limit));
-	snprintf(line, sizeof(line), "%s, %u of %u queues | %s %s | limit %s",
+	snprintf(line, sizeof(line), "%s, %u of %u queues | %s, %.0f IOPS | limit %s",
 		 blk->backend ? "connected" : "waiting", blk->n_running, blk->n_workers,
-		 bytes, ops, limit);
+		 bytes, (double)(now.ops - blk->status.meters.ops) / seconds, limit);
 	blk->status.at_ns = at_ns;
 	blk->status.meters = now;
 	status_show(line);

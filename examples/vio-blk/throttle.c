@@ -147,15 +147,14 @@ static int refused(int ret, uint64_t asked_at_ns, uint64_t *out_retry_at_ns)
 	return -EAGAIN;
 }
 
-int throttle_pay(struct throttle *throttle, struct vio_lease *lease,
-		 struct request *request, uint64_t *out_retry_at_ns)
+int throttle_pay(struct throttle *throttle, struct vio_lease *lease, struct bill *bill,
+		 uint64_t *out_retry_at_ns)
 {
-	while (request->owed_bytes || request->owed_ops) {
+	while (bill_is_open(bill)) {
 		uint64_t slice =
 			__atomic_load_n(&throttle->slice_bytes, __ATOMIC_RELAXED);
-		uint64_t bytes =
-			request->owed_bytes < slice ? request->owed_bytes : slice;
-		uint64_t ops = request->owed_ops;
+		uint64_t bytes = bill->owed_bytes < slice ? bill->owed_bytes : slice;
+		uint64_t ops = bill->owed_ops;
 
 		if (vio_lease_take(lease, bytes, ops) < 0) {
 			uint64_t now = now_ns();
@@ -166,16 +165,16 @@ int throttle_pay(struct throttle *throttle, struct vio_lease *lease,
 				return refused(ret, now, out_retry_at_ns);
 			continue;
 		}
-		request->owed_bytes -= bytes;
-		request->owed_ops -= ops;
-		request->paid_bytes += bytes;
-		request->paid_ops += ops;
+		bill->owed_bytes -= bytes;
+		bill->owed_ops -= ops;
+		bill->paid_bytes += bytes;
+		bill->paid_ops += ops;
 	}
 	return 0;
 }
 
-void throttle_refund(struct vio_lease *lease, struct request *request)
+void throttle_refund(struct vio_lease *lease, struct bill *bill)
 {
-	vio_lease_refund(lease, request->paid_bytes, request->paid_ops);
-	request->paid_bytes = request->paid_ops = 0;
+	vio_lease_refund(lease, bill->paid_bytes, bill->paid_ops);
+	bill->paid_bytes = bill->paid_ops = 0;
 }

@@ -32,11 +32,16 @@ void throttle_destroy(struct throttle *throttle);
 int throttle_configure(struct throttle *throttle, uint64_t bytes_per_sec,
 		       uint64_t ops_per_sec);
 
-/* 0: @request owes nothing any more; -EAGAIN: ask again at *out_retry_at_ns. */
-int throttle_pay(struct throttle *throttle, struct vio_lease *lease,
-		 struct request *request, uint64_t *out_retry_at_ns);
+static inline int bill_is_open(const struct bill *bill)
+{
+	return bill->owed_bytes || bill->owed_ops;
+}
+
+/* 0: nothing is owed any more; -EAGAIN: ask again at *out_retry_at_ns. */
+int throttle_pay(struct throttle *throttle, struct vio_lease *lease, struct bill *bill,
+		 uint64_t *out_retry_at_ns);
 
 /* What was paid for a request that will not be carried out. */
-void throttle_refund(struct vio_lease *lease, struct request *request);
+void throttle_refund(struct vio_lease *lease, struct bill *bill);
 
 #endif /* VIO_BLK_THROTTLE_H */

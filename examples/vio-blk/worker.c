@@ -72,7 +72,7 @@ static void abandon_line(struct worker *worker)
 		struct request *request = worker->line;
 
 		worker->line = request->next;
-		throttle_refund(&worker->lease, request);
+		throttle_refund(&worker->lease, &request->bill);
 		ops->free(ops->opaque, request, sizeof(*request),
 			  _Alignof(struct request));
 	}

@@ -42,6 +42,7 @@ struct worker {
 
 	/* The thread's own. */
 	struct vio_lease lease;
+	struct bill debt;        /* of requests that could not wait: see serve.c */
 	struct vio_queue *queue; /* NULL: none runs */
 	struct vio_stop *stop;   /* NULL: it is to go on */
 	uint32_t stop_flags;

@@ -10,7 +10,12 @@
  * it was before the commit or as it is after it, never between. Memory that a
  * popped chain refers to stays valid until the chain is pushed and published:
  * a commit that removes a region returns at once, and the region's @c released
- * callback says when nothing refers to it any more.
+ * callback says when nothing refers to it any more. A queue that holds a chain
+ * holds the whole table the chain was popped on: a network device that keeps
+ * receive buffers open keeps removed regions that long.
+ *
+ * While a listener's callbacks run the table cannot be changed again: begin, add,
+ * remove, commit, abort, attach and detach answer -EBUSY.
  * @{
  */
 #ifndef VIO_MEM_H
@@ -81,8 +86,8 @@ struct vio_mem_listener {
 	uint32_t size;  /**< sizeof(struct vio_mem_listener) */
 	uint32_t flags; /**< 0 */
 	/**
-	 * The changes of one commit, before they take effect. Non-zero, a
-	 * negative errno, refuses all of them. NULL: never refuses.
+	 * The changes of one commit, removals first, before they take effect.
+	 * Non-zero, a negative errno, refuses all of them. NULL: never refuses.
 	 */
 	int (*prepare)(void *opaque, const struct vio_mem_change *changes, uint32_t n);
 	/**
@@ -190,7 +195,8 @@ VIO_API VIO_MUST_CHECK int vio_mem_remove(struct vio_mem *mem, uint64_t gpa);
  * @param mem  a table with an open batch
  * @return 0; -EINVAL: no batch is open; -ENOMEM, or the errno of the listener
  * that refused: the table is as before the batch and the batch is closed.
- * Regions added in vain get their @c released call.
+ * Regions added in vain get their @c released call, unless the add itself, without
+ * a batch, was what failed.
  * @par Threads  One per object. Queues run on.
  */
 VIO_API VIO_MUST_CHECK int vio_mem_commit(struct vio_mem *mem);
@@ -306,11 +312,13 @@ VIO_API void vio_mem_mark(struct vio_mem *mem, uint64_t gpa, uint64_t length_byt
 VIO_API int vio_mem_dispatch(struct vio_mem *mem);
 
 /**
- * Destroy a table. Regions still in it get their @c released call first.
+ * Destroy a table. Listeners still attached see every region go, each by
+ * itself; then regions and bitmaps get their @c released call.
  * @param mem  a table, or NULL
  * @param err  optional, says on -EBUSY what uses the table
- * @return 0; -EBUSY: queues are attached, nothing was done.
- * @par Threads  One per object.
+ * @return 0; -EBUSY: queues are attached, or a callback of the table runs;
+ * nothing was done.
+ * @par Threads  One per context.
  */
 VIO_API int vio_mem_destroy(struct vio_mem *mem, struct vio_error *err);
 

@@ -97,7 +97,8 @@ static inline char *find_in(const struct vio_mem_span *span, const struct desc *
 		return NULL;
 	if ((d->flags & VIO_DESC_WRITE) && (span->flags & VIO_MEM_READONLY))
 		return NULL;
-	return span->hva + offset;
+	/* As a number: no_span, which the last byte of all is in, has no memory. */
+	return (char *)((uintptr_t)span->hva + offset);
 }
 
 static int

@@ -278,6 +278,58 @@ static void a_limit_makes_the_fifth_operation_wait(void **state)
 	stop(f);
 }
 
+static void a_limit_does_not_hold_up_the_stop_of_a_queue(void **state)
+{
+	struct fixture *f = *state;
+	struct vio_driver_used used;
+	uint32_t n, taken;
+
+	start_slowly(f);
+	n = fill_queues(f, 512);
+	taken = front_stop_queue(&f->front, 0);
+	assert_true(taken <= n);
+	for (uint32_t i = 0; i < taken; i++)
+		assert_int_equal(vio_driver_pop(f->front.queues[0].driver, &used, 1),
+				 1);
+	front_close(&f->front);
+	assert_int_equal(program_stop(&f->program), 0);
+}
+
+/* The fifth waits, which tells that the device has taken it: see above. */
+static void what_a_stop_let_through_is_paid_for_before_anything_new(void **state)
+{
+	struct fixture *f = *state;
+	struct vio_driver_used used;
+	uint32_t written;
+	uint8_t status;
+
+	start_slowly(f);
+	for (uint32_t slot = 0; slot < QUEUE_SIZE / 3; slot++)
+		front_submit(&f->front, 0, slot, VIRTIO_BLK_T_IN, 0, 512, 1);
+	for (uint32_t i = 0; i < 4; i++)
+		front_wait(&f->front, 0, &status, &written);
+	assert_true(front_stop_queue(&f->front, 0) > 10);
+	front_close(&f->front);
+	front_open(&f->front, &f->program, 0);
+	front_submit(&f->front, 0, 0, VIRTIO_BLK_T_FLUSH, 0, 0, 0);
+	assert_int_equal(front_do(&f->front, 1, VIRTIO_BLK_T_FLUSH, 0, 0, 0), 0);
+	assert_int_equal(vio_driver_pop(f->front.queues[0].driver, &used, 1), 0);
+	set_limit(f, "limit ops=0,bytes=0\n");
+	front_wait(&f->front, 0, &status, &written);
+	assert_int_equal(status, VIRTIO_BLK_S_OK);
+	stop(f);
+}
+
+static void a_limit_does_not_hold_up_the_end_of_the_program(void **state)
+{
+	struct fixture *f = *state;
+
+	start_slowly(f);
+	fill_queues(f, 512);
+	assert_int_equal(program_stop(&f->program), 0);
+	front_close(&f->front);
+}
+
 static void a_guest_that_leaves_while_it_waits_is_let_go(void **state)
 {
 	struct fixture *f = *state;
@@ -410,6 +462,29 @@ static void with_once_it_ends_with_its_guest(void **state)
 	f->program.pid = -1;
 }
 
+static void unsealed_memory_is_refused_and_the_program_goes_on(void **state)
+{
+	struct fixture *f = *state;
+	char said[512];
+
+	program_start(&f->program, "--queues", "2", NULL);
+	assert_int_equal(front_offer_unsealed(&f->front, &f->program), -1);
+	program_hear(&f->program, said, sizeof(said));
+	assert_non_null(strstr(said, "F_SEAL_SHRINK"));
+	front_open(&f->front, &f->program, 0);
+	assert_int_equal(front_do(&f->front, 0, VIRTIO_BLK_T_IN, 0, 512, 1), 0);
+	front_close(&f->front);
+}
+
+static void unsealed_memory_is_taken_if_the_command_line_says_so(void **state)
+{
+	struct fixture *f = *state;
+
+	program_start(&f->program, "--accept-unsealed", NULL);
+	assert_int_equal(front_offer_unsealed(&f->front, &f->program), 0);
+	assert_int_equal(program_stop(&f->program), 0);
+}
+
 static void a_second_guest_comes_after_the_first(void **state)
 {
 	struct fixture *f = *state;
@@ -437,6 +512,9 @@ int main(void)
 		TEST(a_stopped_queue_has_finished_what_it_took),
 		TEST(a_limit_lifted_wakes_those_that_wait),
 		TEST(a_limit_makes_the_fifth_operation_wait),
+		TEST(a_limit_does_not_hold_up_the_stop_of_a_queue),
+		TEST(what_a_stop_let_through_is_paid_for_before_anything_new),
+		TEST(a_limit_does_not_hold_up_the_end_of_the_program),
 		TEST(a_guest_that_leaves_while_it_waits_is_let_go),
 		TEST(a_bad_line_is_told_and_changes_nothing),
 		TEST(the_control_pipe_is_private_and_goes_with_the_program),
@@ -447,6 +525,8 @@ int main(void)
 		TEST(an_image_has_one_writer),
 		TEST(it_stops_cleanly_while_a_guest_is_connected),
 		TEST(with_once_it_ends_with_its_guest),
+		TEST(unsealed_memory_is_refused_and_the_program_goes_on),
+		TEST(unsealed_memory_is_taken_if_the_command_line_says_so),
 		TEST(a_second_guest_comes_after_the_first),
 	};
 

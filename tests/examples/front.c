@@ -116,8 +116,8 @@ static uint64_t ask_u64(struct front *front, enum request request)
 	return answer;
 }
 
-static void tell(struct front *front, enum request request, const void *payload,
-		 uint32_t n_bytes, int fd)
+static void send_tell(struct front *front, enum request request, const void *payload,
+		      uint32_t n_bytes, int fd)
 {
 	struct message message = { .request = request,
 				   .flags = VERSION | NEED_REPLY,
@@ -126,9 +126,22 @@ static void tell(struct front *front, enum request request, const void *payload,
 	if (n_bytes)
 		memcpy(message.payload, payload, n_bytes);
 	send_message(front, &message, fd);
+}
+
+static void receive_agreement(struct front *front)
+{
+	struct message message;
+
 	receive(front, &message, 12);
 	receive(front, message.payload, message.n_bytes);
 	assert_int_equal(message.payload[0], 0);
+}
+
+static void tell(struct front *front, enum request request, const void *payload,
+		 uint32_t n_bytes, int fd)
+{
+	send_tell(front, request, payload, n_bytes, fd);
+	receive_agreement(front);
 }
 
 /* Before REPLY_ACK is agreed on. */
@@ -151,21 +164,23 @@ static void connect_to(struct front *front, const char *path)
 		connect(front->fd, (struct sockaddr *)&address, sizeof(address)), 0);
 }
 
+static void create_memory(struct front *front)
+{
+	front->memory_fd = memfd_create("guest", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	assert_int_equal(ftruncate(front->memory_fd, MEMORY_BYTES), 0);
+	front->memory = mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
+			     front->memory_fd, 0);
+	assert_true(front->memory != MAP_FAILED);
+}
+
 static void send_memory(struct front *front)
 {
-	struct {
+	const struct {
 		uint32_t n, padding;
 		uint64_t gpa, n_bytes, uva, offset;
 	} table = { 1, 0, 0, MEMORY_BYTES, (uintptr_t)front->memory, 0 };
 
-	front->memory_fd = memfd_create("guest", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	assert_int_equal(ftruncate(front->memory_fd, MEMORY_BYTES), 0);
-	assert_int_equal(fcntl(front->memory_fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
-	front->memory = mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
-			     front->memory_fd, 0);
-	assert_true(front->memory != MAP_FAILED);
-	table.uva = (uintptr_t)front->memory;
-	tell(front, SET_MEM_TABLE, &table, sizeof(table), front->memory_fd);
+	send_tell(front, SET_MEM_TABLE, &table, sizeof(table), front->memory_fd);
 }
 
 static char *ring_of(struct front *front, uint32_t queue)
@@ -207,7 +222,8 @@ static void start_queue(struct front *front, uint32_t index)
 	tell(front, SET_VRING_ENABLE, enable, sizeof(enable), -1);
 }
 
-void front_open(struct front *front, const struct program *program, uint64_t without)
+static void
+negotiate(struct front *front, const struct program *program, uint64_t without)
 {
 	/* The driver side here takes no indirect tables and no event index. */
 	const uint64_t refused = VIO_F_INDIRECT_DESC | VIO_F_EVENT_IDX | without;
@@ -223,9 +239,32 @@ void front_open(struct front *front, const struct program *program, uint64_t wit
 			   PROTOCOL_MQ | PROTOCOL_REPLY_ACK | PROTOCOL_CONFIG);
 	tell(front, SET_OWNER, NULL, 0, -1);
 	tell(front, SET_FEATURES, &features, sizeof(features), -1);
+	create_memory(front);
+}
+
+void front_open(struct front *front, const struct program *program, uint64_t without)
+{
+	negotiate(front, program, without);
+	assert_int_equal(fcntl(front->memory_fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
 	send_memory(front);
+	receive_agreement(front);
 	for (uint32_t i = 0; i < FRONT_QUEUES; i++)
 		start_queue(front, i);
+}
+
+/* An answer, be it a refusal, or the end of the connection. */
+int front_offer_unsealed(struct front *front, const struct program *program)
+{
+	struct message message;
+	ssize_t n;
+
+	negotiate(front, program, 0);
+	send_memory(front);
+	n = recv(front->fd, &message, sizeof(message), 0);
+	close(front->fd);
+	munmap(front->memory, MEMORY_BYTES);
+	close(front->memory_fd);
+	return n > 0 && message.payload[0] == 0 ? 0 : -1;
 }
 
 void front_close(struct front *front)

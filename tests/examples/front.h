@@ -65,6 +65,12 @@ void program_remove(struct program *program);
 
 /* Negotiates all that is offered but @without, and starts the queues. */
 void front_open(struct front *front, const struct program *program, uint64_t without);
+
+/*
+ * Only connects and sends the memory, without seals; returns 0 if the device agreed
+ * and -1 if it ended the connection.
+ */
+int front_offer_unsealed(struct front *front, const struct program *program);
 void front_close(struct front *front);
 
 /* GET_VRING_BASE: how many requests the device had taken when it stopped. */

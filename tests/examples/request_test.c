@@ -269,8 +269,8 @@ static void zeroed_ranges_cost_an_operation_and_no_bytes(void **state)
 	assert_int_equal(f->request.kind, REQUEST_ZERO);
 	assert_int_equal(f->request.offset_bytes, 4 * 512);
 	assert_int_equal(f->request.left_bytes, 2 * 512);
-	assert_int_equal(f->request.owed_bytes, 0);
-	assert_int_equal(f->request.owed_ops, 1);
+	assert_int_equal(f->request.bill.owed_bytes, 0);
+	assert_int_equal(f->request.bill.owed_ops, 1);
 }
 
 static void the_unmap_flag_is_for_write_zeroes_alone(void **state)
@@ -324,9 +324,9 @@ static void a_serial_goes_into_whatever_room_there_is(void **state)
 {
 	struct fixture *f = *state;
 
-	parse(f, VIRTIO_BLK_T_GET_ID, 0, 0, 3);
+	parse(f, VIRTIO_BLK_T_GET_ID, 0, 0, 6);
 	request_finish(&f->request);
-	assert_memory_equal(f->in, "ser\0\xee", 5);
+	assert_memory_equal(f->in, "serial\0\xee", 8);
 }
 
 /* Whatever is claimed as written was written. */
@@ -375,7 +375,7 @@ static void what_a_file_system_cannot_do_is_written_and_paid_for(void **state)
 	assert_int_equal(f->request.kind, REQUEST_ZERO);
 	assert_int_equal(disk_complete(&f->request, -EOPNOTSUPP), 1);
 	assert_int_equal(f->request.kind, REQUEST_WRITE_ZEROS);
-	assert_int_equal(f->request.owed_bytes, 8 * 512);
+	assert_int_equal(f->request.bill.owed_bytes, 8 * 512);
 	assert_int_equal(disk_complete(&f->request, 8 * 512), 0);
 	assert_int_equal(f->request.status, VIRTIO_BLK_S_OK);
 }

@@ -38,6 +38,11 @@ void vio_test_wait_fd(int fd)
 	assert_int_equal(wait_until(fd, now_ms() + VIO_TEST_TIMEOUT_MS), 1);
 }
 
+int vio_test_is_readable(int fd)
+{
+	return wait_until(fd, now_ms()) == 1;
+}
+
 void vio_test_dispatch_until(struct vio_ctx *ctx, const uint32_t *value, uint32_t want)
 {
 	const int64_t deadline_ms = now_ms() + VIO_TEST_TIMEOUT_MS;

@@ -20,6 +20,9 @@
 /* The descriptor becomes readable within the timeout, or the test fails. */
 void vio_test_wait_fd(int fd);
 
+/* Is it readable now? */
+int vio_test_is_readable(int fd);
+
 /*
  * Waits and dispatches until *@value, written in callbacks, is at least @want.
  * Fails the test after the timeout.

@@ -19,7 +19,8 @@ struct newer_params {
 	uint64_t unknown;
 };
 
-static int copy(struct params *out, const void *src)
+/* Not inlined: a library does not see how large its caller's struct is either. */
+__attribute__((noinline)) static int copy(struct params *out, const void *src)
 {
 	return vio_params_copy(out, sizeof(*out), 16, src);
 }
@@ -88,12 +89,15 @@ static void a_caller_shorter_than_the_first_release_is_refused(void **state)
 	assert_int_equal(dst.first, 77);
 }
 
-static void a_size_over_a_page_is_refused_before_it_is_read(void **state)
+static void a_size_over_a_page_is_refused_even_if_all_is_zero(void **state)
 {
-	struct params src = { VIO_PARAMS_MAX + 1, 0, 0, 0 }, dst;
+	static unsigned char src[VIO_PARAMS_MAX + 1];
+	uint32_t size = sizeof(src);
+	struct params dst;
 
 	(void)state;
-	assert_int_equal(copy(&dst, &src), -E2BIG);
+	memcpy(src, &size, sizeof(size));
+	assert_int_equal(copy(&dst, src), -E2BIG);
 }
 
 static void a_size_of_a_page_is_read(void **state)
@@ -166,7 +170,7 @@ int main(void)
 		cmocka_unit_test(a_newer_caller_who_asks_for_the_unknown_is_refused),
 		cmocka_unit_test(one_byte_of_garbage_in_the_tail_is_found_anywhere),
 		cmocka_unit_test(a_caller_shorter_than_the_first_release_is_refused),
-		cmocka_unit_test(a_size_over_a_page_is_refused_before_it_is_read),
+		cmocka_unit_test(a_size_over_a_page_is_refused_even_if_all_is_zero),
 		cmocka_unit_test(a_size_of_a_page_is_read),
 		cmocka_unit_test(no_struct_is_an_argument_error),
 		cmocka_unit_test(the_end_of_a_member_is_the_size_up_to_it),

@@ -324,6 +324,7 @@ static void a_forked_child_does_not_disturb_its_parents_events(void **state)
 	assert_int_equal(vio_loop_add(forked.ctx->env.loop, &forked.event, EPOLLIN), 0);
 	assert_int_equal(vio_test_fork(reach_into_parent, &forked), 0);
 
+	assert_false(vio_test_is_readable(vio_ctx_get_fd(forked.ctx)));
 	assert_int_equal(vio_ctx_dispatch(forked.ctx, 10), 0);
 	assert_int_equal(write(fds[1], "x", 1), 1);
 	assert_int_equal(vio_ctx_dispatch(forked.ctx, 10), 1);

@@ -97,6 +97,11 @@ static void t0008_a_buffer_that_wraps_the_address_space_latches_the_queue(void *
 	expect_refused(*state, UINT64_MAX - 15, 0x1000, 0, VIO_FAULT_ADDRESS);
 }
 
+static void a_buffer_of_the_last_byte_of_all_latches_the_queue(void **state)
+{
+	expect_refused(*state, UINT64_MAX, 1, 0, VIO_FAULT_ADDRESS);
+}
+
 static void t0061_an_empty_buffer_at_zero_latches_the_queue(void **state)
 {
 	expect_refused(*state, 0, 0, 0, VIO_FAULT_LENGTH);
@@ -417,6 +422,7 @@ int main(void)
 		ON(open_plain, t0007_a_huge_buffer_latches_the_queue),
 		ON(open_plain,
 		   t0008_a_buffer_that_wraps_the_address_space_latches_the_queue),
+		ON(open_plain, a_buffer_of_the_last_byte_of_all_latches_the_queue),
 		ON(open_plain, t0061_an_empty_buffer_at_zero_latches_the_queue),
 		ON(open_plain, t0063_a_buffer_in_a_device_window_latches_the_queue),
 		ON(open_plain, t0073_a_buffer_over_the_end_of_memory_latches_the_queue),

@@ -158,6 +158,15 @@ static void a_page_mapped_to_write_is_not_read(void **state)
 	expect_latch(g, VIO_FAULT_ADDRESS);
 }
 
+static void the_last_byte_of_all_latches_the_queue(void **state)
+{
+	struct guest *g = *state;
+
+	write_desc(desc_at(g, 0), UINT64_MAX, 1, 0, 0);
+	offer(g, 0);
+	expect_latch(g, VIO_FAULT_ADDRESS);
+}
+
 /* Were it looked up as it is, the driver could name memory it was not given. */
 static void a_physical_address_after_a_mapped_one_latches_the_queue(void **state)
 {
@@ -391,6 +400,7 @@ int main(void)
 		ON(start_iommu, a_page_mapped_to_write_is_not_read),
 		ON(start_iommu,
 		   a_physical_address_after_a_mapped_one_latches_the_queue),
+		ON(start_iommu, the_last_byte_of_all_latches_the_queue),
 		ON(start_iommu, a_physical_address_in_a_later_burst_latches_the_queue),
 		ON(start_iommu,
 		   an_address_not_known_yet_parks_the_queue_and_consumes_nothing),
