@@ -25,11 +25,15 @@ static void drain_fd(int fd)
 	(void)ignored;
 }
 
-/* @add or remove the queue's kicks. EPOLL_CTL_DEL ignores the event. */
+/*
+ * Adds or removes the queue's kicks; EPOLL_CTL_DEL ignores the event. By edges: the
+ * descriptor is the peer's, who could hand over one that stays readable for ever
+ * (EFD_SEMAPHORE) and keep the thread spinning.
+ */
 static void watch_kicks(struct worker *worker, int op)
 {
 	int fd = vio_queue_get_kick_fd(worker->queue);
-	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data.fd = fd };
 
 	if (fd >= 0 && epoll_ctl(worker->epoll_fd, op, fd, &event) < 0 &&
 	    op == EPOLL_CTL_ADD)

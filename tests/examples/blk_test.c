@@ -5,10 +5,12 @@
  */
 #include <endian.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
-#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -485,6 +487,25 @@ static void unsealed_memory_is_taken_if_the_command_line_says_so(void **state)
 	assert_int_equal(program_stop(&f->program), 0);
 }
 
+/* One read takes one from it, which would leave a million million to go. */
+static void a_kick_descriptor_that_stays_readable_keeps_no_thread_busy(void **state)
+{
+	struct fixture *f = *state;
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE);
+	uint64_t before;
+
+	start(f);
+	front_replace_kick(&f->front, 0, fd);
+	assert_int_equal(eventfd_write(fd, UINT64_C(1000000000000)), 0);
+	assert_int_equal(front_do(&f->front, 0, VIRTIO_BLK_T_IN, 0, 512, 1), 0);
+	before = program_cpu_ns(&f->program);
+	/* Not for anything to happen: this is the time in which nothing may. */
+	poll(NULL, 0, 200);
+	assert_true(program_cpu_ns(&f->program) - before < 50000000);
+	assert_int_equal(front_do(&f->front, 0, VIRTIO_BLK_T_IN, 0, 512, 1), 0);
+	stop(f);
+}
+
 static void a_second_guest_comes_after_the_first(void **state)
 {
 	struct fixture *f = *state;
@@ -527,6 +548,7 @@ int main(void)
 		TEST(with_once_it_ends_with_its_guest),
 		TEST(unsealed_memory_is_refused_and_the_program_goes_on),
 		TEST(unsealed_memory_is_taken_if_the_command_line_says_so),
+		TEST(a_kick_descriptor_that_stays_readable_keeps_no_thread_busy),
 		TEST(a_second_guest_comes_after_the_first),
 	};
 

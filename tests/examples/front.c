@@ -279,6 +279,15 @@ void front_close(struct front *front)
 	close(front->memory_fd);
 }
 
+void front_replace_kick(struct front *front, uint32_t queue, int fd)
+{
+	const uint64_t number = queue;
+
+	close(front->queues[queue].kick_fd);
+	front->queues[queue].kick_fd = fd;
+	tell(front, SET_VRING_KICK, &number, sizeof(number), fd);
+}
+
 uint32_t front_stop_queue(struct front *front, uint32_t queue)
 {
 	struct message message = { .request = GET_VRING_BASE, .n_bytes = 8 };

@@ -56,6 +56,9 @@ void program_start(struct program *program, ...);
 /* The same for one that is to fail: returns its exit code, what it said in @out. */
 int program_fail(struct program *program, char *out, size_t out_bytes, ...);
 
+/* Processor time it has used, of all its threads. */
+uint64_t program_cpu_ns(const struct program *program);
+
 /* Waits for it to say something. */
 void program_hear(struct program *program, char *out, size_t out_bytes);
 
@@ -72,6 +75,9 @@ void front_open(struct front *front, const struct program *program, uint64_t wit
  */
 int front_offer_unsealed(struct front *front, const struct program *program);
 void front_close(struct front *front);
+
+/* SET_VRING_KICK again, on a queue that runs; @fd becomes the front's. */
+void front_replace_kick(struct front *front, uint32_t queue, int fd);
 
 /* GET_VRING_BASE: how many requests the device had taken when it stopped. */
 uint32_t front_stop_queue(struct front *front, uint32_t queue);

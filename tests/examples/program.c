@@ -13,6 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "front.h"
@@ -98,6 +99,16 @@ void program_start(struct program *program, ...)
 		assert_int_equal(waitpid(program->pid, &status, WNOHANG), 0);
 		poll(NULL, 0, 1);
 	}
+}
+
+uint64_t program_cpu_ns(const struct program *program)
+{
+	struct timespec time;
+	clockid_t clock;
+
+	assert_int_equal(clock_getcpuclockid(program->pid, &clock), 0);
+	assert_int_equal(clock_gettime(clock, &time), 0);
+	return (uint64_t)time.tv_sec * UINT64_C(1000000000) + (uint64_t)time.tv_nsec;
 }
 
 static int reap(struct program *program)

@@ -178,7 +178,7 @@ static void errors_come_as_negative_numbers(void **state)
 {
 	struct timespec now;
 	struct stat st;
-	char buf[16];
+	char buf[16] = "";
 	int error = 0;
 
 	(void)state;
