@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Settings of a VF that its PF holds: what rtnetlink, the NVMe controller and sysfs
+ * know of it. Each call goes to the kernel through the context's asynchronous calls,
+ * since the kernel may keep its locks for seconds while VFs are made.
+ */
+#ifndef VIO_VF_SETTING_H
+#define VIO_VF_SETTING_H
+
+#include <vio/vf.h>
+
+#include "vf/host.h"
+
+struct vio_setting_call {
+	struct vio_host *host;
+	struct vio_pci_addr pf;
+	struct vio_pci_addr vf;
+	uint32_t vf_index;
+	/*
+	 * Set: one bit of fields, and its value. Read: filled, fields says what
+	 * the kernel knows.
+	 */
+	struct vio_vf_config config;
+	struct vio_error err; /* one line where it fails */
+	/* In dispatch, exactly once: 0, -EOPNOTSUPP: no such field, or -errno. */
+	void (*done)(struct vio_setting_call *call, int result);
+	void *inner; /* setting.c's, while under way */
+};
+
+/*
+ * Ranges that hold for every driver (the kernel lets igb have VLAN 4095). Fills
+ * report->refused and @err; @link_mbps 0: not known.
+ */
+int vio_setting_check(const struct vio_vf_config *config, uint32_t link_mbps,
+		      struct vio_vf_report *report, struct vio_error *err);
+
+/* 0: done will be called. The call and what it points to stay until then. */
+int vio_setting_set(struct vio_setting_call *call);
+int vio_setting_read(struct vio_setting_call *call);
+
+/* Do the values of the fields in @fields agree? */
+int vio_setting_is_equal(const struct vio_vf_config *a, const struct vio_vf_config *b,
+			 uint32_t fields);
+
+#endif /* VIO_VF_SETTING_H */
