@@ -117,6 +117,37 @@ static uint8_t answer_byte(uint32_t sum, uint32_t at)
 	return (uint8_t)((sum >> 8) + at * 7);
 }
 
+/*
+ * What a side tells the other before it sleeps: the flag at
+ * @flags_offset, or the index to notify at. @from up to @to: what is to wake it.
+ */
+static enum step check_wish(struct traffic *traffic, uint64_t flags_offset,
+			    uint64_t event_offset, uint64_t from, uint64_t to)
+{
+	if (traffic->is_exact && !is_due(traffic, flags_offset, event_offset, from, to))
+		return traffic_fail(traffic, "a side sleeps that nothing will wake");
+	return STEP_IDLE;
+}
+
+static void check_spared(struct traffic *traffic, uint64_t flags_offset)
+{
+	/* The event index stays where it is: it is passed once. */
+	if (traffic->is_exact && !(traffic->ring.features & SIDE_EVENT) &&
+	    !(ring_u16(traffic, flags_offset) & 1))
+		traffic_fail(traffic, "notifications are not spared");
+}
+
+/* Where the device says when to kick, the driver when to call. */
+static uint64_t kick_event(const struct ring *ring)
+{
+	return ring->used_offset + 4 + 8 * (uint64_t)ring->n_descs;
+}
+
+static uint64_t call_event(const struct ring *ring)
+{
+	return ring->avail_offset + 4 + 2 * (uint64_t)ring->n_descs;
+}
+
 /* The driver. */
 
 static void fill_request(struct traffic *traffic, struct request *request)
@@ -172,8 +203,7 @@ static int add_some(struct traffic *traffic)
 static enum step kick(struct traffic *traffic)
 {
 	const struct ring *ring = &traffic->ring;
-	const int due = is_due(traffic, ring->used_offset,
-			       ring->used_offset + 4 + 8 * (uint64_t)ring->n_descs,
+	const int due = is_due(traffic, ring->used_offset, kick_event(ring),
 			       traffic->driver.n_kicked, traffic->driver.n_added);
 	const int is_kick = traffic->driver_ops->kick(traffic->driver.side);
 
@@ -258,8 +288,10 @@ static enum step step_driver(struct traffic *traffic)
 	if (n_added || n_taken)
 		return STEP_BUSY;
 	if (!traffic->driver_ops->enable(traffic->driver.side))
-		return STEP_IDLE;
-	traffic->driver_ops->disable(traffic->driver.side);
+		return check_wish(traffic, traffic->ring.avail_offset,
+				  call_event(&traffic->ring), traffic->driver.n_taken,
+				  traffic->driver.n_added);
+	traffic_wake(traffic, DRIVER);
 	return STEP_BUSY;
 }
 
@@ -323,8 +355,7 @@ static enum step publish(struct traffic *traffic)
 	if (is_call < 0)
 		return traffic_fail(traffic, "the device cannot publish");
 	now = ring_u16(traffic, ring->used_offset + 2);
-	due = is_due(traffic, ring->avail_offset,
-		     ring->avail_offset + 4 + 2 * (uint64_t)ring->n_descs, before,
+	due = is_due(traffic, ring->avail_offset, call_event(ring), before,
 		     before + (uint64_t)(uint16_t)(now - before));
 	if (traffic->is_exact && is_call != due)
 		return traffic_fail(traffic, due ? "a call is missing"
@@ -357,9 +388,12 @@ static enum step step_device(struct traffic *traffic)
 		return STEP_DONE;
 	if (n_popped || n_done)
 		return STEP_BUSY;
+	/* All that it popped is completed, so the next chain is to wake it. */
 	if (!traffic->device_ops->enable(traffic->device.side))
-		return STEP_IDLE;
-	traffic->device_ops->disable(traffic->device.side);
+		return check_wish(
+			traffic, traffic->ring.used_offset, kick_event(&traffic->ring),
+			traffic->device.n_completed, traffic->device.n_completed + 1);
+	traffic_wake(traffic, DEVICE);
 	return STEP_BUSY;
 }
 
@@ -370,8 +404,11 @@ enum step traffic_step(struct traffic *traffic, enum actor actor)
 
 void traffic_wake(struct traffic *traffic, enum actor actor)
 {
-	if (actor == DRIVER)
+	if (actor == DRIVER) {
 		traffic->driver_ops->disable(traffic->driver.side);
-	else
+		check_spared(traffic, traffic->ring.avail_offset);
+	} else {
 		traffic->device_ops->disable(traffic->device.side);
+		check_spared(traffic, traffic->ring.used_offset);
+	}
 }

@@ -34,7 +34,7 @@ int simulate(struct traffic *traffic)
 			return traffic_fail(traffic, "both sides sleep"), -1;
 		traffic->is_notified[turn] = 0;
 		state[turn] = traffic_step(traffic, turn);
-		if (state[turn] == STEP_ERROR)
+		if (traffic->error)
 			return -1;
 	}
 	return 0;
