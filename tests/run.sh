@@ -18,7 +18,8 @@ jobs=$(nproc)
 soak=
 failures=0
 
-suites="build unit lint abi consumer asan tsan valgrind docs bench fuzz guest demo"
+suites="build unit lint abi consumer asan tsan valgrind docs bench fuzz kernel guest"
+suites+=" demo"
 
 # Suites, or all, and the Debian packages they need.
 packages="
@@ -32,6 +33,7 @@ valgrind  valgrind libc6-dbg
 docs      doxygen
 bench     valgrind
 fuzz      clang libclang-rt-14-dev llvm-14
+kernel    debian-archive-keyring make util-linux xz-utils
 guest     debian-archive-keyring util-linux
 demo      debian-archive-keyring util-linux
 "
@@ -245,6 +247,11 @@ suite_fuzz() {
 		fi
 	done
 	return "$status"
+}
+
+suite_kernel() {
+	need tests/kernel/run.sh && compile_gcc &&
+		tests/kernel/run.sh "$run/gcc" ${soak:+"$soak"}
 }
 
 suite_guest() {
