@@ -18,7 +18,8 @@ jobs=$(nproc)
 soak=
 failures=0
 
-suites="build unit lint abi consumer asan tsan valgrind docs bench fuzz guest demo"
+suites="build unit lint abi consumer asan tsan valgrind docs bench fuzz guest"
+suites+=" clients demo"
 
 # Suites, or all, and the Debian packages they need.
 packages="
@@ -33,6 +34,7 @@ docs      doxygen
 bench     valgrind
 fuzz      clang libclang-rt-14-dev llvm-14
 guest     debian-archive-keyring util-linux
+clients   debian-archive-keyring util-linux valgrind libc6-dbg
 demo      debian-archive-keyring util-linux
 "
 
@@ -242,6 +244,11 @@ suite_fuzz() {
 suite_guest() {
 	need tests/guest/run.sh && compile_gcc &&
 		tests/guest/run.sh "$run/gcc" ${soak:+"$soak"}
+}
+
+suite_clients() {
+	need tests/clients/run.sh && compile_gcc &&
+		tests/clients/run.sh "$run/gcc" ${soak:+"$soak"}
 }
 
 suite_demo() {
