@@ -19,7 +19,7 @@ soak=
 failures=0
 
 suites="build unit lint abi consumer asan tsan valgrind docs bench fuzz kernel guest"
-suites+=" demo"
+suites+=" clients demo"
 
 # Suites, or all, and the Debian packages they need.
 packages="
@@ -35,6 +35,7 @@ bench     valgrind
 fuzz      clang libclang-rt-14-dev llvm-14
 kernel    debian-archive-keyring make util-linux xz-utils
 guest     debian-archive-keyring util-linux
+clients   debian-archive-keyring util-linux valgrind libc6-dbg
 demo      debian-archive-keyring util-linux
 "
 
@@ -258,6 +259,11 @@ suite_kernel() {
 suite_guest() {
 	need tests/guest/run.sh && compile_gcc &&
 		tests/guest/run.sh "$run/gcc" ${soak:+"$soak"}
+}
+
+suite_clients() {
+	need tests/clients/run.sh && compile_gcc &&
+		tests/clients/run.sh "$run/gcc" ${soak:+"$soak"}
 }
 
 suite_demo() {
