@@ -66,11 +66,11 @@ static void queue_stop(void *opaque, uint32_t index, struct vio_queue *queue,
 	stream_stop_queue(&source->streams[index / PAIR], index % PAIR, token);
 }
 
-static void closed(void *opaque, int reason)
+static void closed(void *opaque, const struct vio_error *why)
 {
 	struct source *source = opaque;
 
-	source->reason = reason;
+	source->reason = why->code;
 	source->has_closed = 1;
 }
 
