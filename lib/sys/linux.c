@@ -96,6 +96,12 @@ linux_readlinkat(void *opaque, int dir, const char *path, char *buf, size_t n)
 	return answer(readlinkat(dir, path, buf, n));
 }
 
+static int linux_mkdirat(void *opaque, int dir, const char *path, mode_t mode)
+{
+	(void)opaque;
+	return (int)answer(mkdirat(dir, path, mode));
+}
+
 /* glibc's getdents64() is the same call; this one also builds with others. */
 static ssize_t linux_getdents(void *opaque, int fd, void *buf, size_t n)
 {
@@ -245,6 +251,7 @@ const struct vio_sys vio_sys_linux = {
 	.fsync = linux_fsync,
 	.ioctl = linux_ioctl,
 	.readlinkat = linux_readlinkat,
+	.mkdirat = linux_mkdirat,
 	.getdents = linux_getdents,
 	.mmap = linux_mmap,
 	.munmap = linux_munmap,

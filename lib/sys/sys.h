@@ -35,6 +35,7 @@ struct vio_sys {
 	int (*ioctl)(void *opaque, int fd, unsigned long request, void *argument);
 	ssize_t (*readlinkat)(void *opaque, int dir, const char *path, char *buf,
 			      size_t n);
+	int (*mkdirat)(void *opaque, int dir, const char *path, mode_t mode);
 	ssize_t (*getdents)(void *opaque, int fd, void *buf, size_t n);
 
 	/* Memory. mmap returns NULL and sets *out_error to -errno on failure. */

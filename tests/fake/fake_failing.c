@@ -180,6 +180,14 @@ fault_readlinkat(void *opaque, int dir, const char *path, char *buf, size_t n)
 	return ret ? ret : f->base->readlinkat(f->base->opaque, dir, path, buf, n);
 }
 
+static int fault_mkdirat(void *opaque, int dir, const char *path, mode_t mode)
+{
+	struct vio_fault *f = opaque;
+	int ret = inject(f);
+
+	return ret ? ret : f->base->mkdirat(f->base->opaque, dir, path, mode);
+}
+
 static ssize_t fault_getdents(void *opaque, int fd, void *buf, size_t n)
 {
 	struct vio_fault *f = opaque;
@@ -377,6 +385,7 @@ static const struct vio_sys fault_sys = {
 	.fsync = fault_fsync,
 	.ioctl = fault_ioctl,
 	.readlinkat = fault_readlinkat,
+	.mkdirat = fault_mkdirat,
 	.getdents = fault_getdents,
 	.mmap = fault_mmap,
 	.munmap = fault_munmap,
