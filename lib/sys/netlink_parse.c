@@ -210,9 +210,16 @@ static int find_entry(struct bytes list, struct vio_netlink_vf *vf)
 	return ret ? ret : -ENODEV;
 }
 
+/* There is such a VF, but the driver does not tell of it; or there is none. */
+static int explain_missing(uint32_t n_vfs, const struct vio_netlink_vf *vf)
+{
+	return n_vfs > vf->index ? -EOPNOTSUPP : -ENODEV;
+}
+
 static int parse_link(struct bytes rest, uint32_t ifindex, struct vio_netlink_vf *vf)
 {
 	struct ifinfomsg link;
+	uint32_t n_vfs = 0;
 	struct bytes data;
 	uint16_t type;
 	int ret;
@@ -223,11 +230,14 @@ static int parse_link(struct bytes rest, uint32_t ifindex, struct vio_netlink_vf
 	if ((uint32_t)link.ifi_index != ifindex)
 		return -EBADMSG;
 	skip(&rest, sizeof(link));
-	while ((ret = take_attr(&rest, &type, &data)) > 0)
+	while ((ret = take_attr(&rest, &type, &data)) > 0) {
 		if (type == IFLA_VFINFO_LIST)
 			break;
+		if (type == IFLA_NUM_VF && data.n >= sizeof(n_vfs))
+			memcpy(&n_vfs, data.at, sizeof(n_vfs));
+	}
 	if (ret <= 0)
-		return ret ? ret : -ENODEV;
+		return ret ? ret : explain_missing(n_vfs, vf);
 	ret = find_entry(data, vf);
 	/* Of another kind of network the address is longer, and not a MAC. */
 	if (!ret && link.ifi_type != ARPHRD_ETHER)
