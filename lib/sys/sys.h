@@ -62,6 +62,8 @@ struct vio_sys {
 	ssize_t (*recvmsg)(void *opaque, int fd, struct msghdr *message, int flags);
 	ssize_t (*sendmsg)(void *opaque, int fd, const struct msghdr *message,
 			   int flags);
+	/* A netlink socket that hears @groups, a mask; 0: only what answers it. */
+	int (*netlink)(void *opaque, int protocol, uint32_t groups);
 
 	/*
 	 * io_uring; -ENOSYS also in a build without liburing. Submit returns how

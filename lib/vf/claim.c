@@ -220,9 +220,8 @@ static int lock_all(struct claim *claim, const struct vio_journal_record *self,
 	return 0;
 }
 
-static int
-check_settings(const struct claim *claim, const struct vio_policy *policy,
-	       const struct vio_policy_vf **chosen, struct vio_error *err)
+static int check_settings(const struct claim *claim, const struct vio_policy *policy,
+			  const struct vio_policy_vf **chosen, struct vio_error *err)
 {
 	int ret = 0;
 

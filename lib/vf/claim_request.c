@@ -87,9 +87,10 @@ static int parse_config(const struct vio_vf_config *config, struct vio_vf_config
 		return 0;
 	ret = vio_params_copy(out, sizeof(*out), sizeof(*out), config);
 	if (ret)
-		return vio_fail(err, ret, "claim: the settings' size is wrong, or a "
-					  "field that this library does not know is "
-					  "set");
+		return vio_fail(err, ret,
+				"claim: the settings' size is wrong, or a "
+				"field that this library does not know is "
+				"set");
 	out->size = sizeof(*out);
 	return vio_setting_check(out, 0, &report, err);
 }
@@ -103,9 +104,10 @@ int vio_claim_parse(struct vio_host *host, const struct vio_vf_request *request,
 	*out = (struct vio_claim_request){ .config = VIO_VF_CONFIG_INIT };
 	ret = vio_params_copy(r, sizeof(*r), sizeof(*r), request);
 	if (ret)
-		return vio_fail(err, ret, "claim: the request's size is wrong, or a "
-					  "field that this library does not know is "
-					  "set");
+		return vio_fail(err, ret,
+				"claim: the request's size is wrong, or a "
+				"field that this library does not know is "
+				"set");
 	ret = check_numbers(r, err);
 	if (!ret)
 		ret = parse_tag(r->tag, out->tag, err);

@@ -71,8 +71,9 @@ static int check_config(struct vio_vf *vf, const struct vio_vf_config *config,
 
 	ret = vio_params_copy(copy, sizeof(*copy), sizeof(*copy), config);
 	if (ret)
-		return vio_fail(err, ret, "settings: their size is wrong, or a field "
-					  "that this library does not know is set");
+		return vio_fail(err, ret,
+				"settings: their size is wrong, or a field "
+				"that this library does not know is set");
 	copy->size = sizeof(*copy);
 	if (report && report->size < sizeof(own))
 		return vio_fail(err, -EINVAL, "report: its size is wrong");
@@ -101,6 +102,34 @@ int vio_vf_configure(struct vio_vf *vf, const struct vio_vf_config *config,
 	op->plan.undo = &put_back_list;
 	op->plan.wanted = copy;
 	op->plan.report = &op->report;
+	op->plan.done = vio_op_done;
+	vio_plan_start(&op->plan);
+	return 0;
+}
+
+static const struct vio_plan_step read_steps[] = {
+	{ .begin = vio_plan_verify_exists },
+	{ .begin = vio_plan_read_settings },
+};
+
+static const struct vio_plan_list read_list = {
+	.steps = read_steps,
+	.n = VIO_ARRAY_SIZE(read_steps),
+};
+
+int vio_vf_read_config(struct vio_vf *vf, struct vio_vf_config *config,
+		       vio_vf_done_fn done, void *opaque, struct vio_error *err)
+{
+	struct vio_op *op;
+	int ret;
+
+	if (!config || config->size < sizeof(*config))
+		return vio_fail(err, -EINVAL, "settings: their size is wrong");
+	ret = vio_op_create(vf, 0, done, opaque, &op, err);
+	if (ret)
+		return ret;
+	op->caller_config = config;
+	op->plan.list = &read_list;
 	op->plan.done = vio_op_done;
 	vio_plan_start(&op->plan);
 	return 0;

@@ -151,8 +151,8 @@ static int is_in_place(struct vio_host *host, int fd, const struct vio_pci_addr 
 	return here.st_dev == there.st_dev && here.st_ino == there.st_ino;
 }
 
-static int is_same(const struct vio_journal_record *a,
-		   const struct vio_journal_record *b)
+static int
+is_same(const struct vio_journal_record *a, const struct vio_journal_record *b)
 {
 	return a->generation == b->generation && a->sequence == b->sequence &&
 	       !memcmp(&a->addr, &b->addr, sizeof(a->addr));
@@ -161,7 +161,8 @@ static int is_same(const struct vio_journal_record *a,
 static int check_lease(struct vio_host *host, const struct vio_lease_file *lease,
 		       const struct vio_journal_record *record)
 {
-	if ((record->state != VIO_JOURNAL_HELD && record->state != VIO_JOURNAL_PAUSED) ||
+	if ((record->state != VIO_JOURNAL_HELD &&
+	     record->state != VIO_JOURNAL_PAUSED) ||
 	    lease->record.state != record->state || !is_same(&lease->record, record) ||
 	    !is_in_place(host, lease->fd, &record->addr))
 		return -EBADMSG;
@@ -171,8 +172,8 @@ static int check_lease(struct vio_host *host, const struct vio_lease_file *lease
 static int adopt(struct vio_host *host, int fd, const struct vio_journal_record *record,
 		 struct vio_vf **out)
 {
-	const uint32_t state = record->state == VIO_JOURNAL_PAUSED ? VIO_VF_PAUSED
-								     : VIO_VF_HELD;
+	const uint32_t state =
+		record->state == VIO_JOURNAL_PAUSED ? VIO_VF_PAUSED : VIO_VF_HELD;
 	const struct vio_sys *sys = host->env->sys;
 	struct vio_lease_file *lease;
 	int ret;
@@ -190,7 +191,8 @@ static int adopt(struct vio_host *host, int fd, const struct vio_journal_record 
 	return ret;
 }
 
-static int check_function(struct vio_host *host, const struct vio_journal_record *record,
+static int check_function(struct vio_host *host,
+			  const struct vio_journal_record *record,
 			  struct vio_error *err)
 {
 	struct vio_pci_info info = VIO_PCI_INFO_INIT;
@@ -198,8 +200,8 @@ static int check_function(struct vio_host *host, const struct vio_journal_record
 	return vio_host_read_function(host, &record->addr, &info, err);
 }
 
-static int take(struct vio_host *host, const struct parcel *parcel,
-		struct vio_vf **out, struct vio_error *err)
+static int take(struct vio_host *host, const struct parcel *parcel, struct vio_vf **out,
+		struct vio_error *err)
 {
 	const struct vio_sys *sys = host->env->sys;
 	struct vio_journal_record record;

@@ -199,7 +199,8 @@ static int is_sane(const struct vio_journal_record *r)
 	       r->state <= VIO_JOURNAL_UNDOING && !(r->begun & ~known) &&
 	       !(r->done & ~r->begun) && is_place(&r->addr) && is_place(&r->pf) &&
 	       vio_journal_is_text(r->boot_id, sizeof(r->boot_id)) &&
-	       vio_journal_is_text(r->owner, sizeof(r->owner)) && vio_journal_is_text(r->tag, sizeof(r->tag)) &&
+	       vio_journal_is_text(r->owner, sizeof(r->owner)) &&
+	       vio_journal_is_text(r->tag, sizeof(r->tag)) &&
 	       is_driver(r->driver_before) && is_driver(r->override_before) &&
 	       is_driver(r->driver) && are_settings(r);
 }
@@ -256,8 +257,7 @@ static int is_tearable(const struct slot *slot)
 	       is_blank(slot);
 }
 
-static void
-read_slot(const uint8_t *file, size_t n, uint32_t offset, struct slot *slot)
+static void read_slot(const uint8_t *file, size_t n, uint32_t offset, struct slot *slot)
 {
 	*slot = (struct slot){ .bytes = file + vio_min_u64(n, offset) };
 	slot->n = vio_min_u64(n - vio_min_u64(n, offset), VIO_JOURNAL_RECORD_BYTES);
@@ -265,10 +265,9 @@ read_slot(const uint8_t *file, size_t n, uint32_t offset, struct slot *slot)
 		slot->is_good = !vio_journal_parse_record(slot->bytes, &slot->record) &&
 				vio_journal_get_offset(slot->record.sequence) == offset;
 	/* Sound, and yet not what we write: not torn. */
-	slot->is_torn =
-		!slot->is_good && is_tearable(slot) &&
-		(slot->n < VIO_JOURNAL_RECORD_BYTES ||
-		 get_number(slot->bytes + CRC_AT, 4) != find_crc(slot->bytes));
+	slot->is_torn = !slot->is_good && is_tearable(slot) &&
+			(slot->n < VIO_JOURNAL_RECORD_BYTES ||
+			 get_number(slot->bytes + CRC_AT, 4) != find_crc(slot->bytes));
 }
 
 /* Two good ones follow each other, and are about the same function. */

@@ -25,8 +25,7 @@ static int find_path(const struct vio_host *host, const char *name, char *buf)
 	return n >= 0 && n < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
-static int
-open_file(struct vio_host *host, const struct vio_pci_addr *addr, int flags)
+static int open_file(struct vio_host *host, const struct vio_pci_addr *addr, int flags)
 {
 	const struct vio_sys *sys = host->env->sys;
 	char name[VIO_PCI_ADDR_TEXT_BYTES];
@@ -65,8 +64,8 @@ static int is_locked(const struct vio_sys *sys, int fd)
 	return ret ? ret : lock.l_type != F_UNLCK;
 }
 
-static int read_record(const struct vio_sys *sys, int fd,
-		       struct vio_journal_record *record)
+static int
+read_record(const struct vio_sys *sys, int fd, struct vio_journal_record *record)
 {
 	uint8_t file[VIO_JOURNAL_FILE_BYTES + 1]; /* one more tells a longer one */
 	struct stat status;

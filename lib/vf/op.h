@@ -15,6 +15,7 @@ struct vio_op {
 	uint32_t state;       /* that the VF goes back to */
 	struct vio_vf_report report;
 	struct vio_vf_report *caller_report; /* or NULL */
+	struct vio_vf_config *caller_config; /* to be filled, or NULL */
 };
 
 /* Begins it, see vio_vf_begin(); the plan has its VF and nothing to do yet. */

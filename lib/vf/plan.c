@@ -223,8 +223,8 @@ static void attr_done(struct vio_async_call *call, int64_t result)
 }
 
 /* What the kernel may sleep in, with its device locks: read, written elsewhere. */
-static int use_attr(struct vio_plan *plan, const char *path, enum vio_async_op op,
-		    uint32_t n)
+static int
+use_attr(struct vio_plan *plan, const char *path, enum vio_async_op op, uint32_t n)
 {
 	const struct vio_sys *sys = plan->host->env->sys;
 	int ret;

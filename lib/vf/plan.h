@@ -18,7 +18,7 @@
 
 struct vio_plan;
 
-#define VIO_PLAN_WAITS     1 /* vio_plan_resume() will be called */
+#define VIO_PLAN_WAITS      1 /* vio_plan_resume() will be called */
 #define VIO_PLAN_ATTR_BYTES 64u
 
 struct vio_plan_step {

@@ -10,6 +10,9 @@
 #include "core/bits.h"
 #include "vf/plan.h"
 
+/* To the kernel as one, or one of them alone. */
+#define RATES (VIO_VF_MIN_RATE | VIO_VF_MAX_RATE)
+
 struct field {
 	uint32_t bit;
 	uint16_t offset;
@@ -37,8 +40,8 @@ static const struct field fields[] = {
 };
 
 /* The values of @which, and that they count. */
-static void copy_fields(struct vio_vf_config *to, const struct vio_vf_config *from,
-			uint32_t which)
+static void
+copy_fields(struct vio_vf_config *to, const struct vio_vf_config *from, uint32_t which)
 {
 	for (size_t i = 0; i < VIO_ARRAY_SIZE(fields); i++)
 		if (which & fields[i].bit)
@@ -52,8 +55,8 @@ static struct vio_plan *plan_of(struct vio_setting_call *call)
 	return VIO_CONTAINER_OF(call, struct vio_plan, setting);
 }
 
-static void
-fill_call(struct vio_plan *plan, void (*done)(struct vio_setting_call *call, int result))
+static void fill_call(struct vio_plan *plan,
+		      void (*done)(struct vio_setting_call *call, int result))
 {
 	const struct vio_journal_record *record = &plan->lease->record;
 
@@ -140,6 +143,9 @@ static void set_done(struct vio_setting_call *call, int result)
 	const uint32_t bit = call->config.fields;
 
 	plan->todo &= ~bit;
+	/* The answer was lost: what is read back tells. */
+	if (result == -ENOBUFS)
+		result = 0;
 	if (result < 0) {
 		note_refusal(plan, bit, result);
 		fail_call(plan, result);
@@ -157,9 +163,11 @@ static void set_done(struct vio_setting_call *call, int result)
 static int set_next(struct vio_plan *plan)
 {
 	const struct vio_journal_record *record = &plan->lease->record;
-	const uint32_t bit = plan->todo & (0 - plan->todo);
+	uint32_t bit = plan->todo & (0 - plan->todo);
 	int ret;
 
+	if (bit & RATES)
+		bit = plan->todo & RATES;
 	if (!bit)
 		return plan->setting_result;
 	fill_call(plan, set_done);

@@ -13,8 +13,7 @@
 /* By itself: without the whole bus, and without taking its power. */
 #define OWN_RESETS (VIO_PCI_RESET_DEVICE | VIO_PCI_RESET_FLR | VIO_PCI_RESET_AF)
 
-static int
-has_place(const struct vio_policy *policy, const struct vio_policy_pf *pf)
+static int has_place(const struct vio_policy *policy, const struct vio_policy_pf *pf)
 {
 	const struct vio_vf_request *r = policy->request;
 
@@ -115,8 +114,8 @@ static int is_before(const struct vio_pci_addr *a, const struct vio_pci_addr *b)
 	return a->function < b->function;
 }
 
-static void insert(const struct vio_policy_vf **out, uint32_t n,
-		   const struct vio_policy_vf *vf)
+static void
+insert(const struct vio_policy_vf **out, uint32_t n, const struct vio_policy_vf *vf)
 {
 	for (; n && is_before(&vf->info.addr, &out[n - 1]->info.addr); n--)
 		out[n] = out[n - 1];
@@ -125,8 +124,8 @@ static void insert(const struct vio_policy_vf **out, uint32_t n,
 
 /* Why there are too few. */
 struct shortage {
-	uint32_t n_fit;    /* whoever has them */
-	uint32_t n_free;   /* isolated or not */
+	uint32_t n_fit;  /* whoever has them */
+	uint32_t n_free; /* isolated or not */
 	uint32_t n_claimed;
 	const struct vio_policy_vf *holder; /* alive before dead before unknown */
 	const struct vio_policy_vf *shared;
@@ -186,8 +185,9 @@ static int fail_held(const struct vio_policy_vf *vf, struct vio_error *err)
 
 	vio_pci_addr_print(&vf->info.addr, name);
 	if (vf->standing == VIO_LEASE_DEAD)
-		return vio_fail(err, -ESTALE, "%s: left by %s, which has ended; recover",
-				name, vf->owner);
+		return vio_fail(err, -ESTALE,
+				"%s: left by %s, which has ended; recover", name,
+				vf->owner);
 	if (vf->standing == VIO_LEASE_UNKNOWN)
 		return vio_fail(err, -EBUSY, "%s: its journal is corrupt or not ours",
 				name);
@@ -210,8 +210,9 @@ static int fail_short(const struct vio_policy *policy, struct vio_error *err)
 	if (s.n_fit >= r->n)
 		return vio_fail(err, -ENOSPC, "%s: too few VFs left (%u of %u claimed)",
 				name, s.n_claimed, policy->n_vfs);
-	return vio_fail(err, -ENOSPC, "%s: %u of %u VFs meet the request, %u are needed",
-			name, s.n_fit, policy->n_vfs, r->n);
+	return vio_fail(err, -ENOSPC,
+			"%s: %u of %u VFs meet the request, %u are needed", name,
+			s.n_fit, policy->n_vfs, r->n);
 }
 
 int vio_policy_choose(struct vio_policy *policy, const struct vio_policy_vf **out,

@@ -10,8 +10,8 @@
 
 struct vio_policy_pf {
 	struct vio_pci_info info;
-	uint32_t n_free;       /* that fit */
-	uint32_t n_taken;      /* by the choice so far */
+	uint32_t n_free;        /* that fit */
+	uint32_t n_taken;       /* by the choice so far */
 	uint64_t promised_mbps; /* by leases and by the choice so far */
 };
 
@@ -45,7 +45,8 @@ int vio_policy_choose(struct vio_policy *policy, const struct vio_policy_vf **ou
 
 /* policy_read.c asks: does it meet the request, and is it isolated enough? */
 int vio_policy_fits(const struct vio_policy *policy, const struct vio_policy_vf *vf);
-int vio_policy_is_alone(const struct vio_policy *policy, const struct vio_policy_vf *vf);
+int vio_policy_is_alone(const struct vio_policy *policy,
+			const struct vio_policy_vf *vf);
 
 void vio_policy_destroy(struct vio_policy *policy);
 

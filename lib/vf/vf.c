@@ -65,8 +65,7 @@ static int check_there(const struct vio_vf *vf, struct vio_error *err)
 	return vio_fail(err, -ENODEV, "%s: the function has gone, release it", name);
 }
 
-static void
-begin(struct vio_vf *vf, vio_vf_done_fn done, void *opaque)
+static void begin(struct vio_vf *vf, vio_vf_done_fn done, void *opaque)
 {
 	vf->done = done;
 	vf->done_opaque = opaque;
@@ -131,6 +130,9 @@ void vio_op_done(struct vio_plan *plan, int result)
 	if (op->caller_report)
 		vio_params_fill(op->caller_report, sizeof(uint32_t), &op->report,
 				sizeof(op->report));
+	if (op->caller_config && !result)
+		vio_params_fill(op->caller_config, sizeof(uint32_t),
+				&plan->setting.config, sizeof(plan->setting.config));
 	VIO_DELETE(vf->host->env, op);
 	vio_vf_end(vf, state, result, result ? &err : NULL);
 }
@@ -164,7 +166,8 @@ static int visit(void *opaque, const struct vio_pci_addr *addr)
 	if (ret)
 		return vio_fail(walk->err, ret, "%s: its lease cannot be read", name);
 	if (standing == VIO_LEASE_UNKNOWN)
-		vio_fail(walk->err, 0, "%s: a journal that is corrupt or not ours", name);
+		vio_fail(walk->err, 0, "%s: a journal that is corrupt or not ours",
+			 name);
 	if (!record.state || record.state == VIO_JOURNAL_FREE)
 		return 0;
 	vio_lease_print(&record, &info);

@@ -350,6 +350,16 @@ fault_sendmsg(void *opaque, int fd, const struct msghdr *message, int flags)
 	return ret ? ret : f->base->sendmsg(f->base->opaque, fd, message, flags);
 }
 
+static int fault_netlink(void *opaque, int protocol, uint32_t groups)
+{
+	struct vio_fault *f = opaque;
+	int ret = inject(f);
+
+	if (ret)
+		return ret;
+	return record_fd(f, f->base->netlink(f->base->opaque, protocol, groups));
+}
+
 #if VIO_HAVE_LIBURING
 static int ring_fd(const struct io_uring *ring)
 {
@@ -419,6 +429,7 @@ static const struct vio_sys fault_sys = {
 	.bind = fault_bind,
 	.recvmsg = fault_recvmsg,
 	.sendmsg = fault_sendmsg,
+	.netlink = fault_netlink,
 	.uring_create = fault_uring_create,
 	.uring_submit = fault_uring_submit,
 	.uring_destroy = fault_uring_destroy,
