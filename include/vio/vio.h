@@ -23,5 +23,6 @@
 #include <vio/pci.h>
 #include <vio/queue.h>
 #include <vio/version.h>
+#include <vio/vf.h>
 
 #endif /* VIO_VIO_H */
