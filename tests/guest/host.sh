@@ -11,7 +11,7 @@ set -euo pipefail
 
 guest_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 declare -A disk_pid=() disk_sum=()
-guest_args=() guest_files=() guest_pid='' disk_end=0 work=''
+guest_args=() guest_files=() guest_words='' guest_pid='' disk_end=0 work=''
 
 host_die()
 {
@@ -188,7 +188,7 @@ host_answer()
 guest_run()
 {
 	local show=$1 limit=$2 rc=0 line from to file
-	local -a question options=()
+	local -a question options=(-a "$guest_words")
 
 	shift 2
 	for file in "${guest_files[@]}"; do

@@ -56,12 +56,13 @@ run_block_suite()
 
 # Two devices that make virtual functions, each below a port of its own: 01:00.0 and
 # 02:00.0. The one without a network behind it, the other without a disk.
-run_vf_suite()
+vf_devices()
 {
 	local pool=sriov_vq_flexible=8,sriov_vi_flexible=4
 	local each=sriov_max_vq_per_vf=4,sriov_max_vi_per_vf=2
 
 	guest_args=(
+		-device "intel-iommu,intremap=on,caching-mode=on"
 		-device "pcie-root-port,id=port0,slot=1,chassis=1"
 		-netdev "hubport,id=net0,hubid=0"
 		-device "igb,bus=port0,netdev=net0"
@@ -69,8 +70,49 @@ run_vf_suite()
 		-device "nvme-subsys,id=subsys"
 		-device "nvme,bus=port1,serial=vio,subsys=subsys,sriov_max_vfs=4,$pool,$each"
 	)
+}
+
+run_vf_suite()
+{
+	vf_devices
 	guest_files=("$build"/tests/guest/guest_vfconf)
 	guest_run show "$limit" guest_vfconf || broken=1
+}
+
+# What vioctl and lspci say of each function is compared here, not shown.
+show_vioctl()
+{
+	case $1 in
+	'show '* | 'lspci '*) echo "$1" >>"$work/functions" ;;
+	*) show "$1" ;;
+	esac
+}
+
+# lspci with the loader and the libraries it came with, into the folder $1.
+copy_lspci()
+{
+	local lib=$pieces/root/usr/lib/x86_64-linux-gnu
+	local loader=$pieces/root/lib64/ld-linux-x86-64.so.2
+
+	mkdir "$1"
+	cp -L "$pieces/root/usr/bin/lspci" "$loader" "$1"
+	"$loader" --library-path "$pieces/root/lib/x86_64-linux-gnu:$lib" \
+		--list "$1/lspci" | awk '$2 == "=>" { print $3 }' |
+		xargs -I {} cp -L {} "$1"
+}
+
+run_vioctl_suite()
+{
+	vf_devices
+	guest_words=intel_iommu=on
+	copy_lspci "$work/lspci"
+	: >"$work/functions"
+	guest_files=("$build"/{examples/vioctl,lib/libvio.so.0} "$guest_dir/guest_vioctl.sh"
+		"$work/lspci")
+	guest_run show_vioctl "$limit" guest_vioctl.sh || broken=1
+	check vioctl_shows_every_field_as_lspci_does \
+		python3 "$guest_dir/vioctl_lspci.py" "$work/functions"
+	guest_words=''
 }
 
 journal_needs_replay()
@@ -125,6 +167,7 @@ main()
 	host_open "$1" "$1/guest.log"
 	run_block_suite
 	run_vf_suite
+	run_vioctl_suite
 	for files in "${kills[@]}"; do
 		run_kill "$files"
 	done
