@@ -33,10 +33,7 @@ static void say_key(struct out *out, const char *key)
 
 	if (!out->is_json) {
 		printf("%*s", 2 * (int)(out->depth - 1), "");
-		if (key)
-			printf("%s: ", key);
-		else
-			printf("- ");
+		printf("%s%s", key ? key : "-", key ? ":" : "");
 		return;
 	}
 	if (!is_first)
@@ -89,6 +86,14 @@ void out_end(struct out *out)
 	out->depth--;
 }
 
+/* Of what stands on one line. */
+static void say_value_key(struct out *out, const char *key)
+{
+	say_key(out, key);
+	if (!out->is_json)
+		putchar(' ');
+}
+
 static void end_line(const struct out *out)
 {
 	if (!out->is_json)
@@ -97,7 +102,7 @@ static void end_line(const struct out *out)
 
 void out_null(struct out *out, const char *key)
 {
-	say_key(out, key);
+	say_value_key(out, key);
 	printf(out->is_json ? "null" : "-");
 	end_line(out);
 }
@@ -108,14 +113,14 @@ void out_text(struct out *out, const char *key, const char *text)
 		out_null(out, key);
 		return;
 	}
-	say_key(out, key);
+	say_value_key(out, key);
 	say_string(text, out->is_json ? '"' : '\0');
 	end_line(out);
 }
 
 void out_number(struct out *out, const char *key, uint64_t number)
 {
-	say_key(out, key);
+	say_value_key(out, key);
 	printf("%" PRIu64, number);
 	end_line(out);
 }
@@ -130,7 +135,7 @@ void out_id(struct out *out, const char *key, int64_t number)
 
 void out_bool(struct out *out, const char *key, int is_true)
 {
-	say_key(out, key);
+	say_value_key(out, key);
 	if (out->is_json)
 		printf(is_true ? "true" : "false");
 	else

@@ -102,11 +102,14 @@ read_view(struct vioctl *vioctl, const struct vio_pci_addr *addr, struct view *v
 static int show(struct vioctl *vioctl, const struct vio_pci_addr *addr)
 {
 	static struct view view = { .info = VIO_PCI_INFO_INIT };
+	char address[VIO_PCI_ADDR_TEXT_BYTES] = "";
 	int code = read_view(vioctl, addr, &view);
 
 	/* The function is shown all the same; only its capabilities are not. */
 	if (code == EXIT_DONE && print(vioctl, &view) < 0) {
-		complain("the capabilities cannot be: a list loops or leads outside");
+		vio_pci_addr_print(addr, address);
+		complain("%s: its list of capabilities loops or leads outside",
+			 address);
 		code = EXIT_FAILED;
 	}
 	inventory_destroy(&view.leases);
