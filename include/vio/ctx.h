@@ -11,6 +11,9 @@
  * signal handlers and keeps no state outside of its objects, so that two
  * contexts, or two copies of the library, do not see each other.
  *
+ * Where io_uring is used, a completion may interrupt a wait of the host program's
+ * own, such as epoll_wait(), with EINTR, as the kernel does it for any task work.
+ *
  * After fork(), calls on the child's copy of a context, and of what holds
  * kernel resources through it, return -ECHILD; destroy frees memory only.
  * @{

@@ -50,7 +50,7 @@ vio_dom_create(struct vio_ctx *ctx, const char *name, struct vio_dom **out);
  * state, every device goes back to its initial state; limits are kept. Step
  * until done with vio_dom_step().
  * @param dom  a tenant
- * @return 0: begun; -EBUSY: a reset or close is under way.
+ * @return 0: begun; -EBUSY: a reset or close is under way, or a member's callback.
  * @par Threads  One per context.
  */
 VIO_API int vio_dom_reset(struct vio_dom *dom);

@@ -90,8 +90,8 @@ vio_driver_create(struct vio_ctx *ctx, const struct vio_driver_params *params,
  * @param chains  may be reused after the call
  * @param n       how many
  * @return how many were taken; fewer than @p n: the ring is full; -EINVAL: the
- * first chain is empty, has an empty buffer, or can never fit; -ENOSPC: the
- * first chain does not fit now; -EBADMSG: latched.
+ * first chain is empty, has an empty buffer or more than 4 GiB in all, or can never
+ * fit; -ENOSPC: the first chain does not fit now; -EBADMSG: latched.
  * @par Threads  One per object.
  */
 VIO_API VIO_MUST_CHECK int vio_driver_push(struct vio_driver *driver,
@@ -101,7 +101,8 @@ VIO_API VIO_MUST_CHECK int vio_driver_push(struct vio_driver *driver,
 /**
  * Show the device what was pushed, by one store.
  * @param driver  a driver side
- * @return 1: the device asks for a kick; 0: it does not, or nothing was pushed.
+ * @return 1: the device asks for a kick; 0: it does not, nothing was pushed, or
+ * the driver side is latched and nothing more is shown.
  * @par Threads  One per object.
  */
 VIO_API VIO_MUST_CHECK int vio_driver_publish(struct vio_driver *driver);
@@ -122,8 +123,8 @@ vio_driver_pop(struct vio_driver *driver, struct vio_driver_used *used, uint32_t
  * Ask the device for notifications, or to spare them (virtio 1.2, 2.7.7).
  * @param driver  a driver side
  * @param enable  1: ask; 0: spare
- * @return 1: used chains are there already, pop before waiting; 0: none are, or
- * notifications are spared.
+ * @return 1: used chains are there already, or the driver side is latched: pop
+ * before waiting; 0: none are, or notifications are spared.
  * @par Threads  One per object.
  */
 VIO_API int vio_driver_set_calls(struct vio_driver *driver, int enable);

@@ -7,7 +7,8 @@
  * VIRTIO_F_EVENT_IDX, VIRTIO_F_IN_ORDER, VIRTIO_F_ACCESS_PLATFORM,
  * VIRTIO_F_RING_RESET and VIRTIO_F_NOTIFICATION_DATA.
  *
- * The owner's loop:
+ * The owner's loop (a peer chooses what kind of descriptor kick_fd is, so wait for
+ * its edges: one that stays readable would otherwise spin the loop):
  * @code
  *	do {
  *		vio_queue_set_kicks(queue, 0);
@@ -85,7 +86,10 @@ struct vio_chain {
 	uint32_t n_in;      /**< entries of iov after them to write */
 	uint64_t out_bytes; /**< length of the out part */
 	uint64_t in_bytes;  /**< length of the in part */
-	/** In the caller's array; left as it is until the chain is pushed. */
+	/**
+	 * In the caller's array. When the chain is pushed it points to these
+	 * iovecs or to a copy of them, with their contents as they were popped.
+	 */
 	struct iovec *iov;
 };
 
@@ -273,6 +277,14 @@ VIO_API int vio_queue_stopped(struct vio_stop *token);
  */
 VIO_API int
 vio_queue_read_fault(const struct vio_queue *queue, struct vio_queue_fault *fault);
+
+/**
+ * How many descriptors the ring has, and so how many chains can be open.
+ * @param queue  a queue
+ * @return 1 to VIO_QUEUE_SIZE_MAX.
+ * @par Threads  Any.
+ */
+VIO_API uint32_t vio_queue_get_size(const struct vio_queue *queue);
 
 /**
  * How many chains are popped and not pushed.

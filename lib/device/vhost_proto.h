@@ -43,16 +43,16 @@ enum vhost_request {
 };
 
 /* Feature bits that belong to the transport, beside those of virtio. */
-#define VHOST_F_LOG_ALL                 (UINT64_C(1) << 26)
-#define VHOST_USER_F_PROTOCOL_FEATURES  (UINT64_C(1) << 30)
+#define VHOST_F_LOG_ALL                           (UINT64_C(1) << 26)
+#define VHOST_USER_F_PROTOCOL_FEATURES            (UINT64_C(1) << 30)
 
-#define VHOST_USER_PROTOCOL_F_MQ        (UINT64_C(1) << 0)
-#define VHOST_USER_PROTOCOL_F_LOG_SHMFD (UINT64_C(1) << 1)
-#define VHOST_USER_PROTOCOL_F_REPLY_ACK (UINT64_C(1) << 3)
-#define VHOST_USER_PROTOCOL_F_CONFIG    (UINT64_C(1) << 9)
-#define VHOST_USER_PROTOCOL_F_RESET     (UINT64_C(1) << 13)
-#define VHOST_USER_PROTOCOL_F_MEM_SLOTS (UINT64_C(1) << 15)
-#define VHOST_USER_PROTOCOL_F_STATUS    (UINT64_C(1) << 16)
+#define VHOST_USER_PROTOCOL_F_MQ                  (UINT64_C(1) << 0)
+#define VHOST_USER_PROTOCOL_F_LOG_SHMFD           (UINT64_C(1) << 1)
+#define VHOST_USER_PROTOCOL_F_REPLY_ACK           (UINT64_C(1) << 3)
+#define VHOST_USER_PROTOCOL_F_CONFIG              (UINT64_C(1) << 9)
+#define VHOST_USER_PROTOCOL_F_RESET_DEVICE        (UINT64_C(1) << 13)
+#define VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS (UINT64_C(1) << 15)
+#define VHOST_USER_PROTOCOL_F_STATUS              (UINT64_C(1) << 16)
 
 /* Flags of a header. */
 #define VHOST_USER_VERSION_MASK 3u

@@ -29,7 +29,7 @@ static const struct dimension dimensions[VIO_NODE_N_CURVES] = {
 	[VIO_NODE_BYTES] = { "bytes_per_sec", "burst_bytes", "quantum_bytes",
 			     UINT64_C(1) << 20, UINT64_C(256) << 10,
 			     UINT64_C(1) << 20 },
-	[VIO_NODE_OPS] = { "ops_per_sec", "burst_ops", "quantum_ops", 1, 64, 256 },
+	[VIO_NODE_OPS] = { "ops_per_sec", "burst_ops", "quantum_ops", 4, 64, 256 },
 };
 
 static int

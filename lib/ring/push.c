@@ -283,6 +283,11 @@ int vio_queue_set_kicks(struct vio_queue *queue, int enable)
 	return ret;
 }
 
+uint32_t vio_queue_get_size(const struct vio_queue *queue)
+{
+	return queue->n_descs;
+}
+
 uint32_t vio_queue_get_open(const struct vio_queue *queue)
 {
 	return queue->n_open;

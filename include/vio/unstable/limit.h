@@ -50,10 +50,12 @@ struct vio_limit_params {
 	uint64_t ops_per_sec;   /**< 1 to VIO_LIMIT_RATE_MAX; 0: unlimited */
 	/**
 	 * Bytes that an idle limit saves up, and the largest single request; at
-	 * most 2^40. 0: what bytes_per_sec gives in 100 ms, at least 1 MiB.
+	 * most 2^40. Credit over it is lost, so for the whole rate it covers the
+	 * largest request and what is earned while the caller is late to ask
+	 * again. 0: what bytes_per_sec gives in 100 ms, at least 1 MiB.
 	 */
 	uint64_t burst_bytes;
-	/** Likewise in operations. 0: what ops_per_sec gives in 100 ms, at least 1. */
+	/** Likewise in operations. 0: what ops_per_sec gives in 100 ms, at least 4. */
 	uint64_t burst_ops;
 	/**
 	 * Bytes that a refill takes beyond what is asked, if they are there: more

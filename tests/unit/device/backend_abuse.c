@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "ctx.h"
 #include "unit/device/vhost_peer.h"
 
 static void verify_broken(struct vhost_stage *stage)
@@ -98,6 +99,42 @@ static void a_message_byte_by_byte_is_a_message(void **state)
 	assert_int_equal(peer_receive(*state, VHOST_USER_GET_FEATURES, &reply), 8);
 }
 
+/* What is logged. */
+
+struct journal {
+	uint32_t n_warnings;
+	char last[256];
+};
+
+static void
+keep_line(void *opaque, uint32_t level, const char *subsystem, const char *text)
+{
+	struct journal *journal = opaque;
+
+	(void)subsystem;
+	if (level != VIO_LOG_WARNING)
+		return;
+	journal->n_warnings++;
+	strncpy(journal->last, text, sizeof(journal->last) - 1);
+}
+
+static void a_violation_is_logged_once_and_named(void **state)
+{
+	struct vhost_stage *stage = *state;
+	struct journal journal = { 0 };
+
+	stage->ctx->env.log = keep_line;
+	stage->ctx->env.log_opaque = &journal;
+	stage->ctx->env.log_level = VIO_LOG_DEBUG;
+	peer_begin(stage);
+	peer_send_state(stage, VHOST_USER_SET_VRING_NUM, 0, 63);
+	peer_send_state(stage, VHOST_USER_SET_VRING_NUM, 0, 65);
+	verify_broken(stage);
+	assert_int_equal(journal.n_warnings, 1);
+	assert_non_null(strstr(journal.last, "ring 0 of size 63"));
+	stage->ctx->env.log = NULL;
+}
+
 /* Requests. */
 
 static void an_unknown_request_ends_the_connection(void **state)
@@ -129,13 +166,13 @@ static void device_state_requests_end_the_connection(void **state)
 	verify_broken(stage);
 }
 
-static void inflight_requests_end_the_connection(void **state)
+static void requests_of_chains_in_flight_end_the_connection(void **state)
 {
 	struct vhost_stage *stage = *state;
-	const uint64_t inflight[3] = { UINT64_MAX, UINT64_MAX, UINT64_MAX };
+	const uint64_t area[3] = { UINT64_MAX, UINT64_MAX, UINT64_MAX };
 
 	peer_begin(stage);
-	peer_send(stage, 32, 0, inflight, sizeof(inflight), &stage->memfd, 1);
+	peer_send(stage, 32, 0, area, sizeof(area), &stage->memfd, 1);
 	verify_broken(stage);
 }
 
@@ -474,11 +511,12 @@ int main(void)
 		STAGED(a_disconnect_within_a_header_ends_the_connection),
 		STAGED(a_disconnect_within_a_payload_ends_the_connection),
 		STAGED(a_message_byte_by_byte_is_a_message),
+		STAGED(a_violation_is_logged_once_and_named),
 		STAGED(an_unknown_request_ends_the_connection),
 		STAGED(request_zero_ends_the_connection),
 		STAGED(the_largest_request_ends_the_connection),
 		STAGED(device_state_requests_end_the_connection),
-		STAGED(inflight_requests_end_the_connection),
+		STAGED(requests_of_chains_in_flight_end_the_connection),
 		STAGED(a_request_whose_feature_was_not_negotiated_ends_the_connection),
 		STAGED(features_that_were_not_offered_end_the_connection),
 		STAGED(protocol_features_that_were_not_offered_end_the_connection),

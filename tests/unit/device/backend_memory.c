@@ -386,6 +386,72 @@ static void more_slots_than_told_are_refused(void **state)
 	verify_broken(stage);
 }
 
+/* I/O virtual addresses. */
+
+#define IOVA_SHIFT UINT64_C(0x5000000000)
+
+/* Knows its addresses for so many calls, then no longer. */
+static int64_t translate(void *opaque, uint64_t iova, uint64_t length_bytes,
+			 uint32_t access, uint64_t *out_gpa)
+{
+	uint32_t *n_left = opaque;
+
+	(void)access;
+	if (!*n_left)
+		return -EAGAIN;
+	--*n_left;
+	*out_gpa = iova - IOVA_SHIFT;
+	return (int64_t)length_bytes;
+}
+
+/* A ring by I/O virtual addresses, of which @n_known can be translated. */
+static void start_by_iova(struct vhost_stage *stage, uint32_t *n_known)
+{
+	struct vio_backend_params params;
+	int fds[2];
+	const struct vhost_vring_addr addr = {
+		.desc = IOVA_SHIFT,
+		.avail = IOVA_SHIFT + AVAIL_OFFSET,
+		.used = IOVA_SHIFT + USED_OFFSET,
+	};
+
+	vhost_stage_prepare(stage);
+	vhost_stage_params(stage, &params, fds);
+	params.queue_features = VIO_F_VERSION_1 | VIO_F_ACCESS_PLATFORM;
+	stage->fd = fds[0];
+	assert_int_equal(vhost_stage_open(stage, &params, NULL), 0);
+	vio_mem_set_translate(vio_backend_get_mem(stage->backend), translate, n_known);
+	peer_begin_with(stage, VIO_F_VERSION_1 | VIO_F_ACCESS_PLATFORM, PEER_PROTOCOL);
+	peer_send_state(stage, VHOST_USER_SET_VRING_NUM, 0, PEER_DESCS);
+	peer_send(stage, VHOST_USER_SET_VRING_ADDR, 0, &addr, sizeof(addr), NULL, 0);
+	peer_send_fd(stage, VHOST_USER_SET_VRING_KICK, 0, stage->kick[0]);
+}
+
+static void io_virtual_addresses_pass_the_translate_hook(void **state)
+{
+	struct vhost_stage stage;
+	uint32_t n_known = 100;
+
+	(void)state;
+	start_by_iova(&stage, &n_known);
+	peer_sync(&stage);
+	assert_int_equal(stage.n_starts, 1);
+	vhost_stage_clear(&stage);
+}
+
+static void a_ring_that_the_hook_does_not_know_cannot_start(void **state)
+{
+	(void)state;
+	for (uint32_t n = 0; n < 4; n++) {
+		struct vhost_stage stage;
+		uint32_t n_known = n;
+
+		start_by_iova(&stage, &n_known);
+		peer_verify_end(&stage, -EAGAIN);
+		vhost_stage_clear(&stage);
+	}
+}
+
 /* The log. */
 
 static void
@@ -468,6 +534,8 @@ int main(void)
 		STAGED(a_slot_that_is_not_there_cannot_be_removed),
 		STAGED(a_slot_without_a_descriptor_is_refused),
 		STAGED(more_slots_than_told_are_refused),
+		cmocka_unit_test(io_virtual_addresses_pass_the_translate_hook),
+		cmocka_unit_test(a_ring_that_the_hook_does_not_know_cannot_start),
 		STAGED(a_log_whose_offset_and_size_overflow_is_refused),
 		STAGED(a_log_beyond_the_end_of_its_file_is_refused),
 		STAGED(a_log_for_more_than_all_memory_is_refused),

@@ -145,6 +145,20 @@ static void a_queue_starts_at_the_base_it_was_given(void **state)
 	assert_int_equal(at.used_index, 300);
 }
 
+/* QEMU does so for each pair of queues. */
+static void features_said_again_do_not_disturb_a_running_queue(void **state)
+{
+	struct vhost_stage *stage = *state;
+
+	peer_begin(stage);
+	peer_start_ring(stage, 0);
+	peer_send_u64(stage, VHOST_USER_SET_PROTOCOL_FEATURES, PEER_PROTOCOL);
+	peer_send_u64(stage, VHOST_USER_SET_FEATURES, PEER_FEATURES);
+	peer_start_ring(stage, 1);
+	assert_int_equal(stage->n_stops, 0);
+	assert_int_equal(stage->n_starts, 2);
+}
+
 /* REPLY_ACK. */
 
 static void a_message_that_wants_a_reply_gets_zero(void **state)
@@ -402,6 +416,7 @@ int main(void)
 		STAGED(a_ring_without_a_kick_does_not_run),
 		STAGED(without_protocol_features_a_kick_starts_the_ring),
 		STAGED(a_queue_starts_at_the_base_it_was_given),
+		STAGED(features_said_again_do_not_disturb_a_running_queue),
 		STAGED(a_message_that_wants_a_reply_gets_zero),
 		STAGED(a_reply_is_not_doubled_by_asking_for_one),
 		STAGED(without_reply_ack_nobody_is_answered),

@@ -378,6 +378,28 @@ static void a_reset_of_the_tenant_waits_for_a_message_under_way(void **state)
 	assert_int_equal(vio_dom_step(tenancy->dom, NULL), 0);
 }
 
+static void a_tenant_is_done_although_the_front_end_begins_anew(void **state)
+{
+	struct tenancy *tenancy = *state;
+	struct vhost_stage *stage = &tenancy->stage;
+
+	stage->holds_stops = false;
+	assert_int_equal(vio_dom_reset(tenancy->dom), 0);
+	vio_test_dispatch_until(stage->ctx, &stage->n_resets, 1);
+	peer_start_ring(stage, 0);
+	assert_int_equal(vio_dom_step(tenancy->dom, NULL), 0);
+	assert_int_equal(stage->n_starts, 2);
+}
+
+static void a_tenant_names_the_queue_that_keeps_it(void **state)
+{
+	struct tenancy *tenancy = *state;
+	struct vio_error err = VIO_ERROR_INIT;
+
+	assert_int_equal(vio_dom_destroy(tenancy->dom, &err), -EBUSY);
+	assert_non_null(strstr(err.text, "back end of 4 queues, queue 0"));
+}
+
 static void a_tenant_that_closes_ends_the_connection(void **state)
 {
 	struct tenancy *tenancy = *state;
@@ -429,6 +451,8 @@ int main(void)
 		STAGED(a_back_end_that_ends_gives_its_memory_back),
 		TENANT(a_reset_of_the_tenant_resets_the_device),
 		TENANT(a_reset_of_the_tenant_waits_for_a_message_under_way),
+		TENANT(a_tenant_is_done_although_the_front_end_begins_anew),
+		TENANT(a_tenant_names_the_queue_that_keeps_it),
 		TENANT(a_tenant_that_closes_ends_the_connection),
 		TENANT(what_queues_do_is_charged_to_the_tenant),
 	};

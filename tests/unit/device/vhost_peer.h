@@ -123,8 +123,8 @@ void peer_start_all(struct vhost_stage *stage, uint32_t n);
 #define PEER_PROTOCOL                                                                  \
 	(VHOST_USER_PROTOCOL_F_MQ | VHOST_USER_PROTOCOL_F_LOG_SHMFD |                  \
 	 VHOST_USER_PROTOCOL_F_REPLY_ACK | VHOST_USER_PROTOCOL_F_CONFIG |              \
-	 VHOST_USER_PROTOCOL_F_RESET | VHOST_USER_PROTOCOL_F_MEM_SLOTS |               \
-	 VHOST_USER_PROTOCOL_F_STATUS)
+	 VHOST_USER_PROTOCOL_F_RESET_DEVICE |                                          \
+	 VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS | VHOST_USER_PROTOCOL_F_STATUS)
 
 /* A chain of 16 bytes out and 16 bytes in, in the high half. */
 void peer_push_echo(struct vhost_stage *stage, uint32_t index, const char *text);

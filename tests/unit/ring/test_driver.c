@@ -248,6 +248,18 @@ static void a_chain_too_long_for_a_table_lies_in_the_ring(void **state)
 	assert_int_equal(le16toh(ring->desc[take_head(ring)].flags), VIO_DESC_NEXT);
 }
 
+static void
+an_empty_buffer_in_a_table_is_refused_and_leaves_nothing_behind(void **state)
+{
+	struct ring *ring = *state;
+	struct vio_driver_buf bufs[2] = { { 0x1000, 8, 0 }, { 0x2000, 0, 0 } };
+	struct vio_driver_chain chain = { bufs, 1, 1, 1 };
+
+	assert_int_equal(vio_driver_push(ring->driver, &chain, 1), -EINVAL);
+	assert_int_equal(vio_driver_get_free(ring->driver), N_DESCS);
+	assert_int_equal(vio_driver_publish(ring->driver), 0);
+}
+
 static void tables_of_open_chains_do_not_overlap(void **state)
 {
 	struct ring *ring = *state;
@@ -394,6 +406,8 @@ int main(void)
 		ON(open_indirect, two_buffers_or_more_go_into_a_table),
 		ON(open_indirect, one_buffer_needs_no_table),
 		ON(open_indirect, a_chain_too_long_for_a_table_lies_in_the_ring),
+		ON(open_indirect,
+		   an_empty_buffer_in_a_table_is_refused_and_leaves_nothing_behind),
 		ON(open_indirect, tables_of_open_chains_do_not_overlap),
 		ON(open_plain, nothing_used_is_zero),
 		ON(open_plain, a_used_chain_comes_back_with_its_cookie),

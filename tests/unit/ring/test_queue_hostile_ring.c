@@ -364,6 +364,9 @@ static void unknown_flags_of_a_queue_are_refused(void **state)
 
 	g->params.flags = 1;
 	expect_no_queue(g, -EINVAL);
+	g->params.flags = 0;
+	g->params.reserved = 1;
+	expect_no_queue(g, -EINVAL);
 }
 
 static void a_packed_ring_is_refused(void **state)

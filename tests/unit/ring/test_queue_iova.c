@@ -292,6 +292,20 @@ static void a_table_not_known_yet_parks_the_queue(void **state)
 	serve(g, 0);
 }
 
+static void a_buffer_in_a_table_not_known_yet_parks_the_queue(void **state)
+{
+	struct guest *g = *state;
+
+	iommu.is_unknown[page_of(data_gpa(2))] = 1;
+	write_desc(table_at(g, 0), iova_of(data_gpa(2)), 7, 0, 0);
+	write_desc(desc_at(g, 0), iova_of(TABLE_GPA), 16, VIO_DESC_INDIRECT, 0);
+	offer(g, 0);
+	assert_int_equal(pop(g, 1), -EAGAIN);
+	iommu.is_unknown[page_of(data_gpa(2))] = 0;
+	vio_mem_notify(g->mem);
+	serve(g, 0);
+}
+
 static void a_reset_unparks(void **state)
 {
 	struct guest *g = *state;
@@ -410,6 +424,7 @@ int main(void)
 		ON(start_iommu, chains_before_the_unknown_one_are_popped_first),
 		ON(start_iommu, a_chain_parked_in_its_middle_is_read_again_whole),
 		ON(start_iommu, a_table_not_known_yet_parks_the_queue),
+		ON(start_iommu, a_buffer_in_a_table_not_known_yet_parks_the_queue),
 		ON(start_iommu, a_reset_unparks),
 		ON(open_iommu, a_ring_not_known_yet_creates_no_queue),
 		ON(open_iommu, a_ring_that_the_device_may_not_write_creates_no_queue),

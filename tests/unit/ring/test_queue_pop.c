@@ -177,6 +177,37 @@ static void a_buffer_across_regions_that_touch_here_too_has_all_its_bytes(void *
 	munmap(at, 2 * PAGE);
 }
 
+static void start_with_tables(struct guest *g, uint32_t max_chain_iov)
+{
+	g->params.features |= VIO_F_INDIRECT_DESC;
+	start_with_room(g, max_chain_iov);
+}
+
+static void a_table_of_more_buffers_than_allowed_latches_the_queue(void **state)
+{
+	struct guest *g = *state;
+
+	start_with_tables(g, 1);
+	set_table(g, 0, VIO_DESC_NEXT, 1);
+	set_table(g, 1, 0, 0);
+	set_indirect(g, 0, 2);
+	offer(g, 0);
+	expect_latch(g, VIO_FAULT_TOO_MANY);
+}
+
+static void a_table_of_a_buffer_in_too_many_regions_latches_the_queue(void **state)
+{
+	struct guest *g = *state;
+	char *at = add_neighbours(g, PAGE);
+
+	start_with_tables(g, 1);
+	write_desc(table_at(g, 0), RAM_END, 2 * PAGE, 0, 0);
+	set_indirect(g, 0, 1);
+	offer(g, 0);
+	expect_latch(g, VIO_FAULT_TOO_MANY);
+	munmap(at, 3 * PAGE);
+}
+
 /* The memory table changes under the queue. */
 
 static void replace_ram(struct guest *g, char *ram,
@@ -438,6 +469,9 @@ int main(void)
 		   a_buffer_in_more_regions_than_allowed_latches_the_queue),
 		ON(open_plain,
 		   a_buffer_across_regions_that_touch_here_too_has_all_its_bytes),
+		ON(open_memory, a_table_of_more_buffers_than_allowed_latches_the_queue),
+		ON(open_memory,
+		   a_table_of_a_buffer_in_too_many_regions_latches_the_queue),
 		ON(open_plain, a_ring_that_moves_is_found_again),
 		ON(open_plain, a_chain_popped_before_a_move_is_completed_after_it),
 		ON(open_plain, a_region_is_released_once_its_chains_are_published),

@@ -315,6 +315,19 @@ static void asking_for_kicks_dirties_the_used_ring(void **state)
 	expect_dirty(pages, 1);
 }
 
+static void asking_for_kicks_by_index_dirties_its_page(void **state)
+{
+	const uint64_t pages[] = { USED_GPA + 8 * PAGE };
+	struct guest *g = open_guest(4096, VIO_F_EVENT_IDX);
+	void *own = g;
+
+	(void)state;
+	attach_bits(g);
+	assert_int_equal(vio_queue_set_kicks(g->queue, 1), 0);
+	expect_dirty(pages, 1);
+	close_guest(&own);
+}
+
 static void a_detached_bitmap_is_left_alone(void **state)
 {
 	struct guest *g = *state;
@@ -355,6 +368,7 @@ int main(void)
 		   a_bitmap_attached_in_flight_names_what_is_pushed_after_it),
 		cmocka_unit_test(the_page_of_the_used_element_is_dirty_too),
 		ON(open_plain, asking_for_kicks_dirties_the_used_ring),
+		cmocka_unit_test(asking_for_kicks_by_index_dirties_its_page),
 		ON(open_plain, a_detached_bitmap_is_left_alone),
 	};
 

@@ -153,6 +153,46 @@ static void a_context_outlives_its_queue(void **state)
 	close_bed(&bed);
 }
 
+/* What a guest does to its ring, the host's disk shall not feel. */
+
+static void
+count_line(void *opaque, uint32_t level, const char *subsystem, const char *text)
+{
+	assert_int_equal(level, VIO_LOG_WARNING);
+	assert_string_equal(subsystem, "ring");
+	assert_int_not_equal(text[0], 0);
+	(*(uint32_t *)opaque)++;
+}
+
+static uint64_t stand_still(void *opaque)
+{
+	(void)opaque;
+	return 1;
+}
+
+static void a_guest_that_latches_its_queue_again_and_again_fills_no_log(void **state)
+{
+	struct vio_ctx_params params = VIO_CTX_PARAMS_INIT;
+	struct guest *g = *state;
+	uint32_t n_lines = 0;
+	struct vio_ctx *ctx;
+
+	params.log = count_line;
+	params.log_opaque = &n_lines;
+	params.clock = stand_still;
+	assert_int_equal(vio_ctx_create(&params, &ctx, NULL), 0);
+	assert_int_equal(vio_queue_create(ctx, &g->params, &g->queue, NULL), 0);
+	offer(g, N_DESCS);
+	for (uint32_t i = 1; i <= 100; i++) {
+		assert_int_equal(pop(g, 1), -EBADMSG);
+		assert_int_equal(n_lines, i < 10 ? i : 10);
+		vio_queue_reset(g->queue);
+	}
+	vio_queue_destroy(g->queue);
+	g->queue = NULL;
+	assert_int_equal(vio_ctx_destroy(ctx, NULL), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -160,6 +200,8 @@ int main(void)
 		ON(open_memory, a_queue_without_memory_is_not_created),
 		ON(open_memory, a_context_outlives_its_driver_side),
 		ON(open_memory, a_context_outlives_its_queue),
+		ON(open_memory,
+		   a_guest_that_latches_its_queue_again_and_again_fills_no_log),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
