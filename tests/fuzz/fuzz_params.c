@@ -357,9 +357,9 @@ static void stop_queue(void *opaque, uint32_t index, struct vio_queue *queue,
 	vio_queue_stopped(token);
 }
 
-static void count_closed(void *opaque, int reason)
+static void count_closed(void *opaque, const struct vio_error *why)
 {
-	MUST(reason == -ECANCELED);
+	MUST(why->code == -ECANCELED);
 	((struct run *)opaque)->n_closed++;
 }
 
@@ -493,6 +493,7 @@ static void try_copy(struct run *run)
 		want = -EINVAL;
 	else if (run->claimed > ours)
 		want = expect_copy(run, ours, bytes);
+	MUST(vio_params_copy(dst, ours, least, NULL) == -EINVAL);
 	ret = vio_params_copy(dst, ours, least, bytes);
 	MUST(ret == want);
 	for (uint32_t i = 0; i < ours; i++)
@@ -515,6 +516,7 @@ static void try_fill(struct run *run)
 	MUST(src && before);
 	memcpy(before, bytes, room < 4 ? 4 : room);
 	memset(src, 0xa5, ours);
+	MUST(vio_params_fill(NULL, least, src, ours) == -EINVAL);
 	ret = vio_params_fill(bytes, least, src, ours);
 	MUST(ret == (run->claimed < least ? -EINVAL : 0));
 	for (uint32_t i = 4; i < room; i++)

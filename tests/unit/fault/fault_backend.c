@@ -37,9 +37,9 @@ static void stop_queue(void *opaque, uint32_t index, struct vio_queue *queue,
 	assert_int_equal(vio_queue_stopped(token), 0);
 }
 
-static void count_closed(void *opaque, int reason)
+static void count_closed(void *opaque, const struct vio_error *why)
 {
-	(void)reason;
+	assert_int_equal(why->code, -ECANCELED);
 	((struct fault_scene *)opaque)->n_told++;
 }
 

@@ -123,6 +123,7 @@ static int use_ring(struct fault_scene *scene)
 	assert_int_equal(vio_queue_set_kicks(scene->queue, 1), 0);
 	assert_int_equal(vio_driver_set_calls(scene->driver, 1), 0);
 	assert_int_equal(vio_queue_get_kick_fd(scene->queue), -1);
+	assert_int_equal(vio_queue_get_size(scene->queue), FAULT_DESCS);
 	assert_int_equal(vio_queue_read_state(scene->queue, &state), 0);
 	assert_int_equal(vio_queue_set_state(scene->queue, &state), 0);
 	assert_int_equal(vio_queue_read_fault(scene->queue, &fault), 0);
@@ -169,7 +170,7 @@ static const struct fault_case cases[] = {
 	{ "vio_driver_create", FAULT_TAKES_MEMORY | FAULT_HAS_ERROR, NULL,
 	  fault_map_pages, create_driver, NULL, finish_driver },
 	{ "vio_queue_pop vio_queue_push vio_queue_publish vio_queue_set_kicks "
-	  "vio_queue_get_kick_fd vio_queue_stopped vio_queue_read_fault "
+	  "vio_queue_get_kick_fd vio_queue_get_size vio_queue_stopped vio_queue_read_fault "
 	  "vio_queue_get_open vio_queue_reset vio_queue_read_state vio_queue_set_state "
 	  "vio_queue_destroy vio_driver_push vio_driver_publish vio_driver_pop "
 	  "vio_driver_set_calls vio_driver_get_free vio_driver_reset "
