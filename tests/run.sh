@@ -19,7 +19,7 @@ soak=
 failures=0
 
 suites="build unit lint abi consumer asan tsan valgrind docs bench fuzz kernel guest"
-suites+=" demo"
+suites+=" clients demo"
 
 # Suites, or all, and the Debian packages they need.
 packages="
@@ -35,6 +35,7 @@ bench     valgrind
 fuzz      clang libclang-rt-14-dev llvm-14
 kernel    debian-archive-keyring make util-linux xz-utils
 guest     debian-archive-keyring util-linux
+clients   debian-archive-keyring util-linux valgrind libc6-dbg
 demo      debian-archive-keyring util-linux
 "
 
@@ -224,8 +225,10 @@ suite_bench() {
 fuzz_target() {
 	local name corpus found status=0
 	name=$(basename "$1")
+	name=${name#libfuzzer_}
 	corpus=$root/tests/fuzz/corpus/$name
 	found=$run/corpus/$name
+	need "$corpus" || return
 	rm -rf "$found"
 	mkdir -p "$found"
 	check "$name replays its corpus" "$1" -runs=0 "$corpus" || status=1
@@ -235,13 +238,12 @@ fuzz_target() {
 	return "$status"
 }
 
+# The targets bring their sanitizers along.
 suite_fuzz() {
 	local target seconds=5 status=0
-	need tests/fuzz/meson.build || return
 	[ -n "$soak" ] && seconds=600
-	CC=clang compile fuzz -Dfuzz=true -Db_sanitize=address,undefined \
-		-Db_lundef=false || return
-	for target in "$run/fuzz/tests/fuzz"/fuzz_*; do
+	CC=clang compile fuzz -Dfuzz=true -Dexamples=false || return
+	for target in "$run/fuzz/tests/fuzz"/libfuzzer_*; do
 		if [ -f "$target" ] && [ -x "$target" ]; then
 			fuzz_target "$target" "$seconds" || status=1
 		fi
@@ -257,6 +259,11 @@ suite_kernel() {
 suite_guest() {
 	need tests/guest/run.sh && compile_gcc &&
 		tests/guest/run.sh "$run/gcc" ${soak:+"$soak"}
+}
+
+suite_clients() {
+	need tests/clients/run.sh && compile_gcc &&
+		tests/clients/run.sh "$run/gcc" ${soak:+"$soak"}
 }
 
 suite_demo() {

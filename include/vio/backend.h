@@ -10,6 +10,12 @@
  * the context; a queue's data path belongs to whatever thread @c queue_start
  * gives it to, until @c queue_stop is answered by vio_queue_stopped().
  *
+ * A ring starts where the front end says (VHOST_USER_SET_VRING_BASE) and used where
+ * the used ring in guest memory stands. A front end that reconnects to a back end
+ * that died may say 0 for a ring in use; a device that serves its chains in order
+ * can then go on from the used index, by vio_queue_read_state() and
+ * vio_queue_set_state() before its first pop.
+ *
  * The peer is not trusted. A message that is malformed, out of order or carries
  * the wrong descriptors ends the connection: queues are stopped, memory and
  * descriptors are given back, and @c closed tells why.
