@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """What the tests reach of the library, by layer, and the share that they must.
 
-	coverage.py tests BUILD LIST     all tests of a build with -Db_coverage=true
-	coverage.py fuzz TARGET RUNS     llvm-cov's export on stdin: a target's parser
+	coverage.py tests BUILD LIST            all tests of a build with -Db_coverage=true
+	coverage.py fuzz TARGET RUNS FILE...    llvm-cov's export on stdin: its parser
 
 The first names each function with lines that no test reaches, and wants a
 reason for it in LIST, a table of Markdown; a row that is no longer true fails as
@@ -149,13 +149,25 @@ def judge_tests(build, listed):
     ])
 
 
-def judge_fuzz(target, runs):
-    totals = json.load(sys.stdin)['data'][0]['totals']['lines']
-    print(json.dumps({'fuzz': target, 'executions': int(runs),
-                      'lines': totals['count'], 'lines_covered': totals['covered'],
-                      'percent': round(totals['percent'], 1)}))
+def parser_lines(export, paths):
+    """(covered, count) of the lines of the files that are, or lie below, paths."""
+    covered = count = 0
+    parts = [pathlib.Path(path).resolve() for path in paths]
+    for file in export['data'][0]['files']:
+        path = pathlib.Path(file['filename']).resolve()
+        if any(path == part or part in path.parents for part in parts):
+            covered += file['summary']['lines']['covered']
+            count += file['summary']['lines']['count']
+    return covered, count
+
+
+def judge_fuzz(target, runs, paths):
+    covered, count = parser_lines(json.load(sys.stdin), paths)
+    percent = 100 * covered / count if count else 0.0
+    print(json.dumps({'fuzz': target, 'executions': int(runs), 'lines': count,
+                      'lines_covered': covered, 'percent': round(percent, 1)}))
     return check(f'{target} reaches {PARSER_LINES} % of its parser',
-                 totals['count'] > 0 and totals['percent'] >= PARSER_LINES)
+                 percent >= PARSER_LINES)
 
 
 _FILE = {'file': 'lib/a.c', 'functions': [{'name': 'f', 'lineno': 1},
@@ -163,6 +175,10 @@ _FILE = {'file': 'lib/a.c', 'functions': [{'name': 'f', 'lineno': 1},
          'lines': [{'line_number': 2, 'count': 1, 'branches': []},
                    {'line_number': 6, 'count': 0, 'branches': []}]}
 _FUNCTIONS = {('lib/a.c', 'f'), ('lib/a.c', 'g')}
+_SUMMARY = {'lines': {'covered': 3, 'count': 4}}
+_EXPORT = {'data': [{'files': [{'filename': '/r/b/../lib/a/x.c', 'summary': _SUMMARY},
+                               {'filename': '/r/lib/ab/y.c', 'summary': _SUMMARY},
+                               {'filename': '/r/lib/z.h', 'summary': _SUMMARY}]}]}
 _CASES = [
     ('a line is its function\'s', missed([_FILE]), {('lib/a.c', 'g'): [6]}),
     ('a function without a reason',
@@ -177,6 +193,10 @@ _CASES = [
      len(list(compare({}, {('lib/a.c', 'h'): 'by chance'}, _FUNCTIONS))), 1),
     ('a row', read_list('| `lib/a.c` | `g` | always | It is so. |'),
      ({('lib/a.c', 'g'): 'always'}, [])),
+    ('a parser of a folder', parser_lines(_EXPORT, ['/r/lib/a']), (3, 4)),
+    ('a parser of files', parser_lines(_EXPORT, ['/r/lib/a/x.c', '/r/lib/z.h']),
+     (6, 8)),
+    ('a parser that is not there', parser_lines(_EXPORT, ['/r/lib/q']), (0, 0)),
     ('a row without a reason', len(read_list('| `lib/a.c` | `g` | always | |')[1]), 1),
 ]
 
@@ -186,8 +206,8 @@ def main():
         return not all([check(name, got == want) for name, got, want in _CASES])
     if len(sys.argv) == 4 and sys.argv[1] == 'tests':
         return not judge_tests(*sys.argv[2:])
-    if len(sys.argv) == 4 and sys.argv[1] == 'fuzz':
-        return not judge_fuzz(*sys.argv[2:])
+    if len(sys.argv) > 4 and sys.argv[1] == 'fuzz':
+        return not judge_fuzz(sys.argv[2], sys.argv[3], sys.argv[4:])
     sys.exit(__doc__)
 
 
