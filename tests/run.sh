@@ -18,7 +18,8 @@ jobs=$(nproc)
 soak=
 failures=0
 
-suites="build unit lint abi consumer asan tsan valgrind docs bench fuzz coverage kernel guest"
+suites="build unit lint abi consumer asan tsan valgrind docs bench fuzz coverage"
+suites+=" kernel guest"
 suites+=" clients demo"
 
 # Suites, or all, and the Debian packages they need.
@@ -252,18 +253,18 @@ parser_coverage() {
 # fuzz_target NAME SECONDS: replays its corpus, looks further for a while, and
 # says how much of its parser all those inputs have reached.
 fuzz_target() {
-	local name=$1 program=$run/fuzz/tests/fuzz/libfuzzer_$1 status=0
+	local name=$1 program=$run/fuzz/tests/fuzz/libfuzzer_$1 status=0 runs
 	local corpus=$root/tests/fuzz/corpus/$1 found=$run/corpus/$1
 	need "$corpus" || return
 	rm -rf "$found" "$found".*
 	mkdir -p "$found"
 	check "$name replays its corpus" "$program" -runs=0 "$corpus" || status=1
-	check "$name finds nothing in $2 s" "$program" -max_total_time="$2" -timeout=10 \
-		-artifact_prefix="$found." -print_final_stats=1 "$found" "$corpus" \
-		2>"$found.stats" || status=1
+	check "$name finds nothing in $2 s" "$program" -max_total_time="$2" \
+		-timeout=10 -artifact_prefix="$found." -print_final_stats=1 \
+		"$found" "$corpus" 2>"$found.stats" || status=1
 	tail -n 40 "$found.stats"
-	parser_coverage "$name" "$(awk '/executed_units/ { print $2 }' "$found.stats")" \
-		"$found" "$corpus" || status=1
+	runs=$(awk '/executed_units/ { print $2 }' "$found.stats")
+	parser_coverage "$name" "${runs:-0}" "$found" "$corpus" || status=1
 	return "$status"
 }
 
@@ -292,8 +293,8 @@ suite_coverage() {
 		-Dc_link_args=-Wl,-u,__gcov_dump || return
 	find "$run/coverage" -name '*.gcda' -delete
 	check "all tests pass" meson test -C "$run/coverage" --no-rebuild \
-		--num-processes "$jobs" --print-errorlogs --suite unit --suite fuzz -t 4 ||
-		status=1
+		--num-processes "$jobs" --print-errorlogs --suite unit --suite fuzz \
+		-t 4 || status=1
 	tests/coverage.py tests "$run/coverage" tests/coverage.md || status=1
 	return "$status"
 }

@@ -106,6 +106,8 @@ static void pass_chain(struct fault_scene *scene)
 	assert_int_equal(vio_driver_push(scene->driver, &offered, 1), 1);
 	assert_true(vio_driver_publish(scene->driver) >= 0);
 	assert_int_equal(vio_queue_pop(scene->queue, &chain, 1, iov, FAULT_DESCS), 1);
+	assert_int_equal(vio_queue_unpop(scene->queue, &chain, 1), 0);
+	assert_int_equal(vio_queue_pop(scene->queue, &chain, 1, iov, FAULT_DESCS), 1);
 	assert_int_equal(vio_queue_get_open(scene->queue), 1);
 	assert_int_equal(vio_queue_push(scene->queue, &chain, 1), 1);
 	assert_int_equal(vio_queue_publish(scene->queue), 1);
@@ -169,7 +171,7 @@ static const struct fault_case cases[] = {
 	  setup_events, read_kicks, verify_kicks, finish_events },
 	{ "vio_driver_create", FAULT_TAKES_MEMORY | FAULT_HAS_ERROR, NULL,
 	  fault_map_pages, create_driver, NULL, finish_driver },
-	{ "vio_queue_pop vio_queue_push vio_queue_publish vio_queue_set_kicks "
+	{ "vio_queue_pop vio_queue_unpop vio_queue_push vio_queue_publish vio_queue_set_kicks "
 	  "vio_queue_get_kick_fd vio_queue_get_size vio_queue_stopped vio_queue_read_fault "
 	  "vio_queue_get_open vio_queue_reset vio_queue_read_state vio_queue_set_state "
 	  "vio_queue_destroy vio_driver_push vio_driver_publish vio_driver_pop "
