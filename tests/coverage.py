@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """What the tests reach of the library, by layer, and the share that they must.
 
-	coverage.py tests BUILD LIST          all tests of a build with -Db_coverage=true
+	coverage.py tests BUILD LIST          all tests of a build with -Db_coverage
 	coverage.py fuzz TARGET RUNS FILE...  llvm-cov's export on stdin: its parser
 
 The first names each function with lines that no test reaches, and wants a

@@ -197,12 +197,18 @@ static int add_in_child(void *opaque)
 	return err.code == -ECHILD && err.text[0] ? 0 : 2;
 }
 
+/* All on the stack: a leak checker looks for it in the child as well. */
 static void a_forked_child_maps_no_guest_memory(void **state)
 {
-	struct scene *s = *state;
-	struct forked forked = { s->mem, peer_create_memfd(4096, true) };
+	struct forked forked = { NULL, peer_create_memfd(4096, true) };
+	struct vio_ctx *ctx;
 
+	(void)state;
+	assert_int_equal(vio_ctx_create(NULL, &ctx, NULL), 0);
+	assert_int_equal(vio_mem_create(ctx, &forked.mem), 0);
 	assert_int_equal(vio_test_fork(add_in_child, &forked), 0);
+	assert_int_equal(vio_mem_destroy(forked.mem, NULL), 0);
+	assert_int_equal(vio_ctx_destroy(ctx, NULL), 0);
 	close(forked.fd);
 }
 
@@ -231,7 +237,7 @@ int main(void)
 		cmocka_unit_test(a_tenants_reset_waits_for_a_connection_that_ends),
 		STAGED(a_table_with_an_open_batch_ends_the_connection),
 		cmocka_unit_test(a_socket_that_takes_nothing_ends_the_connection),
-		SCENE(a_forked_child_maps_no_guest_memory),
+		cmocka_unit_test(a_forked_child_maps_no_guest_memory),
 		cmocka_unit_test(a_ring_that_the_kernel_refuses_is_not_there),
 	};
 
