@@ -224,7 +224,6 @@ suite_bench() {
 		"$run/bench/tests/bench/limit_take" 12 || status=1
 	return "$status"
 }
-}
 
 # fuzz_target PROGRAM SECONDS: replays its corpus, then looks further for a while.
 fuzz_target() {
