@@ -181,15 +181,12 @@ uint32_t vio_work_get_threads(struct vio_work *work)
 int vio_work_create(const struct vio_env *env, struct vio_work **out)
 {
 	struct vio_work *work = VIO_NEW(env, struct vio_work);
-	int ret;
 
 	if (!work)
 		return -ENOMEM;
-	ret = -pthread_mutex_init(&work->lock, NULL);
-	if (ret)
+	if (pthread_mutex_init(&work->lock, NULL))
 		goto free_work;
-	ret = -pthread_cond_init(&work->changed, NULL);
-	if (ret)
+	if (pthread_cond_init(&work->changed, NULL))
 		goto destroy_lock;
 	work->env = env;
 	work->queued.end = &work->queued.first;
@@ -202,7 +199,7 @@ destroy_lock:
 	pthread_mutex_destroy(&work->lock);
 free_work:
 	VIO_DELETE(env, work);
-	return ret;
+	return -ENOMEM;
 }
 
 /* In a child the lock may be held by a thread that does not exist there. */
