@@ -18,7 +18,7 @@ jobs=$(nproc)
 soak=
 failures=0
 
-suites="build unit lint abi consumer asan tsan valgrind docs bench fuzz guest demo"
+suites="build unit lint abi consumer asan tsan valgrind docs bench fuzz hostile guest demo"
 
 # Suites, or all, and the Debian packages they need.
 packages="
@@ -237,6 +237,15 @@ suite_fuzz() {
 		fi
 	done
 	return "$status"
+}
+
+# The whole tree with sanitizers: device, library and the attacker.
+suite_hostile() {
+	export ASAN_OPTIONS=detect_leaks=1:halt_on_error=1
+	export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+	need tests/hostile/run.sh &&
+		CC=gcc compile asan -Db_sanitize=address,undefined &&
+		tests/hostile/run.sh "$run/asan" ${soak:+"$soak"}
 }
 
 suite_guest() {
