@@ -18,7 +18,8 @@ jobs=$(nproc)
 soak=
 failures=0
 
-suites="build unit lint abi consumer asan tsan valgrind docs bench fuzz hostile guest demo"
+suites="build unit lint abi consumer asan tsan valgrind docs bench fuzz"
+suites+=" hostile guest demo"
 
 # Suites, or all, and the Debian packages they need.
 packages="
