@@ -85,7 +85,7 @@ static void byte_by_byte(struct hostile *h)
 
 	for (size_t i = 0; i < sizeof(bytes); i++)
 		send_raw(h, (const char *)&bytes + i, 1, NULL, 0);
-	receive(h, &reply, sizeof(reply));
+	receive(h, VHOST_USER_GET_FEATURES, &reply, sizeof(reply));
 }
 
 static void unknown_request(struct hostile *h)
@@ -149,7 +149,7 @@ static void flood(struct hostile *h)
 	while (n < 20000 && send(h->front.fd, &bytes, sizeof(bytes),
 				 MSG_NOSIGNAL | MSG_DONTWAIT) == sizeof(bytes))
 		n++;
-	while (n && receive(h, &reply, sizeof(reply)) >= 0)
+	while (n && receive(h, VHOST_USER_GET_FEATURES, &reply, sizeof(reply)) >= 0)
 		n--;
 }
 

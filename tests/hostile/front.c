@@ -15,6 +15,9 @@
 
 #define FDS_MAX 64u
 
+/* A back end that answers what it was not asked does not keep us for ever. */
+#define REPLIES_MAX 1024u
+
 void send_raw(struct hostile *h, const void *bytes, size_t n, const int *fds,
 	      uint32_t n_fds)
 {
@@ -130,36 +133,66 @@ static int receive_all(struct hostile *h, void *out, size_t n)
 	return 0;
 }
 
-int receive(struct hostile *h, void *payload, uint32_t room)
+static int receive_any(struct hostile *h, struct vhost_message *out)
 {
-	struct vhost_header header;
-
-	if (receive_all(h, &header, sizeof(header)))
+	if (receive_all(h, &out->header, sizeof(out->header)))
 		return -1;
-	if (header.size > room) {
-		fail(h, "a reply of %u bytes where %u are due", header.size, room);
+	if (out->header.size > sizeof(out->payload)) {
+		fail(h, "a reply of %u bytes", out->header.size);
 		return -1;
 	}
-	return receive_all(h, payload, header.size) ? -1 : (int)header.size;
+	return receive_all(h, &out->payload, out->header.size);
+}
+
+/* What an attack was answered before is passed over. */
+int receive(struct hostile *h, uint32_t request, void *payload, uint32_t room)
+{
+	struct vhost_message message;
+
+	for (uint32_t i = 0; i < REPLIES_MAX; i++) {
+		if (receive_any(h, &message))
+			return -1;
+		if (message.header.request != request)
+			continue;
+		if (message.header.size > room)
+			break;
+		memcpy(payload, &message.payload, message.header.size);
+		return (int)message.header.size;
+	}
+	fail(h, "no reply to request %u that makes sense", request);
+	return -1;
 }
 
 bool ask_u64(struct hostile *h, uint32_t request, uint64_t *out)
 {
 	send_message(h, request, NULL, 0, NULL, 0);
-	return receive(h, out, sizeof(*out)) == sizeof(*out);
+	return receive(h, request, out, sizeof(*out)) == sizeof(*out);
 }
 
 /* The target. */
 
+/* One that died may have somebody who starts it again: that takes a moment. */
+static int connect_in_time(const struct hostile *h, int fd)
+{
+	const uint64_t end = now_ms() + (uint64_t)h->options.timeout_ms;
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	strncpy(address.sun_path, h->options.socket, sizeof(address.sun_path) - 1);
+	while (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+		if (now_ms() > end)
+			return -1;
+		poll(NULL, 0, 1);
+	}
+	return 0;
+}
+
 static int connect_to(struct hostile *h)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	struct ucred peer;
 	socklen_t n = sizeof(peer);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	strncpy(address.sun_path, h->options.socket, sizeof(address.sun_path) - 1);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+	if (fd < 0 || connect_in_time(h, fd) < 0 ||
 	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) < 0) {
 		fail(h, "cannot connect: %s", strerror(errno));
 		if (fd >= 0)
@@ -234,7 +267,8 @@ static void socket_stop(struct hostile *h, struct ring *ring)
 	struct vhost_vring_state state = { .num = 0 };
 
 	send_state(h, VHOST_USER_GET_VRING_BASE, ring->queue, 0);
-	if (receive(h, &state, sizeof(state)) == sizeof(state))
+	if (receive(h, VHOST_USER_GET_VRING_BASE, &state, sizeof(state)) ==
+	    sizeof(state))
 		ring->base = state.num;
 	ring->is_started = false;
 }

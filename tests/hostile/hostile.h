@@ -197,8 +197,8 @@ void send_addr(struct hostile *h, const struct ring *ring, uint32_t flags);
 void send_table(struct hostile *h, const struct vhost_memory *memory, const int *fds);
 void fill_table(const struct hostile *h, struct vhost_memory *out,
 		int fds[VHOST_USER_TABLE_MAX]);
-/* Payload bytes of the reply, or -1: there is none. */
-int receive(struct hostile *h, void *payload, uint32_t room);
+/* Payload bytes of the reply to @request, or -1: there is none. */
+int receive(struct hostile *h, uint32_t request, void *payload, uint32_t room);
 bool ask_u64(struct hostile *h, uint32_t request, uint64_t *out);
 
 /* process.c */

@@ -252,7 +252,7 @@ static bool has_grown(const struct counts *now, const struct counts *before)
 }
 
 /* The other side closes when it has noticed: within the time for an answer. */
-static void verify_counts(struct hostile *h, const struct counts *before)
+static void verify_counts(struct hostile *h, struct counts *before)
 {
 	const uint64_t end = now_ms() + (uint64_t)h->options.timeout_ms;
 	struct counts now = count(h);
@@ -266,6 +266,8 @@ static void verify_counts(struct hostile *h, const struct counts *before)
 		     "descriptors %d to %d, guest mappings %d to %d, mappings %d to %d",
 		     before->fds, now.fds, before->guest_maps, now.guest_maps,
 		     before->maps, now.maps);
+	if (h->failure[0]) /* of this ID, not of those that follow */
+		*before = now;
 }
 
 static void verify_wanted(struct hostile *h, const struct attack *attack, uint32_t got)
