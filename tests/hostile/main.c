@@ -323,6 +323,21 @@ static uint32_t count_queues(const struct hostile *h)
 	return h->options.is_inside ? N_RINGS : h->front.n_queues;
 }
 
+/* Once the back end has closed what the connection brought; it has time for that. */
+static struct counts count_settled(const struct hostile *h)
+{
+	const uint64_t end = now_ms() + (uint64_t)h->options.timeout_ms;
+	struct counts now = count(h), last;
+
+	do {
+		last = now;
+		poll(NULL, 0, 10);
+		now = count(h);
+	} while ((now.guest_maps > h->options.is_inside || now.fds != last.fds) &&
+		 now_ms() < end);
+	return now;
+}
+
 /* A front end that means well: tells what is offered, and what is there before. */
 static void prepare(struct hostile *h, struct counts *out)
 {
@@ -341,12 +356,7 @@ static void prepare(struct hostile *h, struct counts *out)
 		fprintf(stderr, "vio-hostile: without an attack: %s\n", h->failure);
 		exit(2);
 	}
-	*out = count(h);
-	while (out->guest_maps > h->options.is_inside) {
-		poll(NULL, 0, 1);
-		*out = count(h);
-	}
-	*out = count(h);
+	*out = count_settled(h);
 }
 
 static void print_figures(const struct hostile *h)
