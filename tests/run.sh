@@ -19,8 +19,7 @@ soak=
 failures=0
 
 suites="build unit lint abi consumer asan tsan valgrind docs bench fuzz coverage"
-suites+=" kernel guest"
-suites+=" clients demo"
+suites+=" kernel hostile guest clients demo"
 
 # Suites, or all, and the Debian packages they need.
 packages="
@@ -306,6 +305,15 @@ suite_coverage() {
 suite_kernel() {
 	need tests/kernel/run.sh && compile_gcc &&
 		tests/kernel/run.sh "$run/gcc" ${soak:+"$soak"}
+}
+
+# The whole tree with sanitizers: device, library and the attacker.
+suite_hostile() {
+	export ASAN_OPTIONS=detect_leaks=1:halt_on_error=1
+	export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+	need tests/hostile/run.sh &&
+		CC=gcc compile asan -Db_sanitize=address,undefined &&
+		tests/hostile/run.sh "$run/asan" ${soak:+"$soak"}
 }
 
 suite_guest() {
