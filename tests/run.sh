@@ -19,8 +19,7 @@ soak=
 failures=0
 
 suites="build unit lint abi consumer asan tsan valgrind docs bench fuzz coverage"
-suites+=" kernel guest"
-suites+=" clients demo"
+suites+=" kernel hostile guest clients demo"
 
 # Suites, or all, and the Debian packages they need.
 packages="
@@ -231,8 +230,12 @@ suite_docs() {
 }
 
 suite_bench() {
-	need tests/bench/run.sh && CC=gcc compile bench --buildtype=release &&
-		tests/bench/run.sh "$run/bench" ${soak:---smoke}
+	local status=0
+	need tests/bench/run.sh && CC=gcc compile bench --buildtype=release || return
+	tests/bench/run.sh "$run/bench" ${soak:---smoke} || status=1
+	check "a lease hit takes 12 instructions at the most" tests/bench/count.sh \
+		"$run/bench/tests/bench/limit_take" 12 || status=1
+	return "$status"
 }
 
 # parser_coverage NAME RUNS INPUTS...: the lines of its parser that they reach.
@@ -302,6 +305,15 @@ suite_coverage() {
 suite_kernel() {
 	need tests/kernel/run.sh && compile_gcc &&
 		tests/kernel/run.sh "$run/gcc" ${soak:+"$soak"}
+}
+
+# The whole tree with sanitizers: device, library and the attacker.
+suite_hostile() {
+	export ASAN_OPTIONS=detect_leaks=1:halt_on_error=1
+	export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+	need tests/hostile/run.sh &&
+		CC=gcc compile asan -Db_sanitize=address,undefined &&
+		tests/hostile/run.sh "$run/asan" ${soak:+"$soak"}
 }
 
 suite_guest() {
