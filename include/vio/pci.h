@@ -15,8 +15,8 @@
 
 VIO_BEGIN_DECLS
 
-/** Room for an address as text, "10000:ff:1f.7" and its NUL included. */
-#define VIO_PCI_ADDR_TEXT_BYTES 16u
+/** Room for an address as text, "ffffffff:ff:1f.7" and its NUL included. */
+#define VIO_PCI_ADDR_TEXT_BYTES 17u
 
 /** Configuration space of a PCI Express function. */
 #define VIO_PCI_CONFIG_BYTES 4096u

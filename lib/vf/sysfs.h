@@ -26,7 +26,10 @@ int vio_sysfs_path(const struct vio_pci_addr *addr, const char *attr, char *buf)
  */
 int vio_sysfs_read(struct vio_host *host, const char *path, char *buf, size_t n);
 
-/* A number, decimal or 0x; -EBADMSG: something else. */
+/* A number, decimal or 0x, and nothing else; -EBADMSG: something else. */
+int vio_sysfs_parse_u64(const char *text, uint64_t *out);
+
+/* The number at @path; likewise. */
 int vio_sysfs_read_u64(struct vio_host *host, const char *path, uint64_t *out);
 
 /* The last part of what a link points to; -ENOENT: there is none. */
