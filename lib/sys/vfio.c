@@ -18,7 +18,8 @@
 #define PART_WRITE (1u << 1)
 #define INFO_BYTES 512u /* of a region, with all areas we keep */
 
-static int call(const struct vio_sys *sys, int fd, unsigned long request, void *argument)
+static int
+call(const struct vio_sys *sys, int fd, unsigned long request, void *argument)
 {
 	return sys->ioctl(sys->opaque, fd, request, argument);
 }
@@ -114,8 +115,8 @@ read_areas(const void *info, size_t n, uint32_t first, struct vio_part *part)
 	struct vfio_region_info_cap_sparse_mmap head;
 	struct vfio_region_sparse_mmap_area area;
 	size_t length;
-	const char *cap = vio_chain_find(info, n, first, VFIO_REGION_INFO_CAP_SPARSE_MMAP,
-					 &length);
+	const char *cap = vio_chain_find(info, n, first,
+					 VFIO_REGION_INFO_CAP_SPARSE_MMAP, &length);
 
 	if (!cap || length < sizeof(head)) {
 		add_area(part, 0, part->length_bytes);

@@ -21,7 +21,8 @@ static inline const void *vio_chain_find(const void *answer, size_t n, uint32_t 
 {
 	uint32_t at = first, before = 0;
 
-	while (at > before && at <= n && n - at >= sizeof(struct vfio_info_cap_header)) {
+	while (at > before && at <= n &&
+	       n - at >= sizeof(struct vfio_info_cap_header)) {
 		struct vfio_info_cap_header header;
 		const char *found = (const char *)answer + at;
 

@@ -14,12 +14,13 @@
 #include "sys/vfio.h"
 #include "sys/vfio_chain.h"
 
-#define PAGE_BYTES  4096u /* if the kernel does not say: what x86 and arm64 can */
-#define DMA_READ    (1u << 0)
-#define DMA_WRITE   (1u << 1)
-#define INFO_BYTES  2048u /* of a container, with all ranges we keep */
+#define PAGE_BYTES 4096u /* if the kernel does not say: what x86 and arm64 can */
+#define DMA_READ   (1u << 0)
+#define DMA_WRITE  (1u << 1)
+#define INFO_BYTES 2048u /* of a container, with all ranges we keep */
 
-static int call(const struct vio_sys *sys, int fd, unsigned long request, void *argument)
+static int
+call(const struct vio_sys *sys, int fd, unsigned long request, void *argument)
 {
 	return sys->ioctl(sys->opaque, fd, request, argument);
 }
@@ -73,8 +74,7 @@ void vio_dma_close(const struct vio_sys *sys, struct vio_dma *dma)
 	dma->fd = -1;
 }
 
-static void
-add_range(struct vio_dma_limits *limits, uint64_t first, uint64_t last)
+static void add_range(struct vio_dma_limits *limits, uint64_t first, uint64_t last)
 {
 	if (limits->n_ranges < VIO_DMA_RANGES_MAX && first <= last)
 		limits->ranges[limits->n_ranges++] =
@@ -230,7 +230,6 @@ int vio_dma_unmap(const struct vio_sys *sys, const struct vio_dma *dma, uint64_t
 		.size = length_bytes,
 	};
 
-	return dma->is_iommufd
-		       ? call(sys, dma->fd, VIO_UAPI_IOAS_UNMAP, &ioas)
-		       : call(sys, dma->fd, VFIO_IOMMU_UNMAP_DMA, &container);
+	return dma->is_iommufd ? call(sys, dma->fd, VIO_UAPI_IOAS_UNMAP, &ioas)
+			       : call(sys, dma->fd, VFIO_IOMMU_UNMAP_DMA, &container);
 }

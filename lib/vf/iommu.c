@@ -59,7 +59,8 @@ static int read_params(const struct vio_iommu_params *params,
 	return 0;
 }
 
-static int check_ways(const struct vio_host *host, uint32_t flags, struct vio_error *err)
+static int
+check_ways(const struct vio_host *host, uint32_t flags, struct vio_error *err)
 {
 	const int wants_type1 = !(flags & VIO_IOMMU_IOMMUFD);
 	const int wants_iommufd = !(flags & VIO_IOMMU_TYPE1);
@@ -103,8 +104,10 @@ int vio_iommu_open(struct vio_host *host, const struct vio_iommu_params *params,
 	if (ret) {
 		vio_iova_clear(&iommu->iova);
 		VIO_DELETE(host->env, iommu);
-		return vio_fail(err, ret, "iommu: the memory table cannot be followed: "
-				"%s", strerror(-ret));
+		return vio_fail(err, ret,
+				"iommu: the memory table cannot be followed: "
+				"%s",
+				strerror(-ret));
 	}
 	vio_list_append(&host->iommus, &iommu->node);
 	vio_env_hold(host->env);
@@ -120,13 +123,12 @@ static int fail_range(const struct vio_dma_map *map, int code, const char *why,
 			(unsigned long long)map->iova, why);
 }
 
-int vio_iommu_verify(const struct vio_iommu *iommu, const struct vio_dma_limits *limits,
-		     const struct vio_dma_map *map, struct vio_error *err)
+int vio_iommu_verify(const struct vio_dma_limits *limits, const struct vio_dma_map *map,
+		     struct vio_error *err)
 {
 	const uint64_t page = limits->page_bytes;
 	uint64_t last, ignored;
 
-	(void)iommu;
 	if (!vio_range_last(map->iova, map->length_bytes, &last))
 		return fail_range(map, -EINVAL, "empty, or past the end", err);
 	if (!vio_range_last((uintptr_t)map->ptr, map->length_bytes, &ignored))
@@ -136,7 +138,8 @@ int vio_iommu_verify(const struct vio_iommu *iommu, const struct vio_dma_limits 
 	if (!vio_iova_is_usable(limits, map->iova, last))
 		return fail_range(map, -EINVAL,
 				  "reserved, or out of the IOMMU's reach: see "
-				  "vio_iommu_foreach()", err);
+				  "vio_iommu_foreach()",
+				  err);
 	return 0;
 }
 
@@ -146,12 +149,13 @@ int vio_iommu_fail_map(const struct vio_iommu *iommu, const struct vio_dma_map *
 	const uint64_t bytes = iommu->iova.mapped_bytes + map->length_bytes;
 
 	if (code == -ENOMEM || code == -EPERM)
-		return vio_fail(err, code,
-				"iommu: the kernel does not pin 0x%llx bytes at 0x%llx: "
-				"no memory, or RLIMIT_MEMLOCK is below %llu KiB",
-				(unsigned long long)map->length_bytes,
-				(unsigned long long)map->iova,
-				(unsigned long long)(bytes >> 10));
+		return vio_fail(
+			err, code,
+			"iommu: the kernel does not pin 0x%llx bytes at 0x%llx: "
+			"no memory, or RLIMIT_MEMLOCK is below %llu KiB",
+			(unsigned long long)map->length_bytes,
+			(unsigned long long)map->iova,
+			(unsigned long long)(bytes >> 10));
 	return fail_range(map, code, strerror(-code), err);
 }
 
@@ -163,12 +167,12 @@ static const struct vio_dma_limits no_limits = {
 	.ranges = { { 0, UINT64_MAX } },
 };
 
-static int check_map(struct vio_iommu *iommu, const struct vio_dma_map *map,
-		     struct vio_error *err)
+static int
+check_map(struct vio_iommu *iommu, const struct vio_dma_map *map, struct vio_error *err)
 {
 	const struct vio_dma_limits *limits =
 		iommu->dma.fd >= 0 ? &iommu->limits : &no_limits;
-	int ret = vio_iommu_verify(iommu, limits, map, err);
+	int ret = vio_iommu_verify(limits, map, err);
 
 	if (ret)
 		return ret;
@@ -322,7 +326,8 @@ static int fail_busy(const struct vio_iommu *iommu, struct vio_error *err)
 				VIO_CONTAINER_OF(n, struct vio_vfio, node);
 
 			if (used + VIO_PCI_ADDR_TEXT_BYTES + 1 < sizeof(names) - 64)
-				used += (size_t)sprintf(names + used, " %s", vfio->name);
+				used += (size_t)sprintf(names + used, " %s",
+							vfio->name);
 		}
 	}
 	return vio_fail(err, -EBUSY, "iommu: functions are open on it, close%s", names);
@@ -341,7 +346,8 @@ int vio_iommu_close(struct vio_iommu *iommu, struct vio_error *err)
 		return fail_busy(iommu, err);
 	ret = vio_iommu_unfollow(iommu);
 	if (ret)
-		return vio_fail(err, ret, "iommu: the memory table has an open batch, "
+		return vio_fail(err, ret,
+				"iommu: the memory table has an open batch, "
 				"or there is no memory");
 	vio_list_remove(&iommu->node);
 	vio_iova_clear(&iommu->iova);

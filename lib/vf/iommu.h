@@ -39,8 +39,8 @@ struct vio_iommu {
 };
 
 /* Checks a range against what the kernel takes. Fills @err. */
-int vio_iommu_verify(const struct vio_iommu *iommu, const struct vio_dma_limits *limits,
-		     const struct vio_dma_map *map, struct vio_error *err);
+int vio_iommu_verify(const struct vio_dma_limits *limits, const struct vio_dma_map *map,
+		     struct vio_error *err);
 
 /* The line for a mapping that the kernel refused with @code; returns @code. */
 int vio_iommu_fail_map(const struct vio_iommu *iommu, const struct vio_dma_map *map,

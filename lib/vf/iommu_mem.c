@@ -55,8 +55,7 @@ static void remove_region(struct vio_iommu *iommu, const struct vio_mem_change *
 /* Does @b come where @a goes, or the other way round? */
 static int replaces(const struct vio_mem_change *a, const struct vio_mem_change *b)
 {
-	return a->is_added != b->is_added &&
-	       a->gpa <= b->gpa + (b->length_bytes - 1) &&
+	return a->is_added != b->is_added && a->gpa <= b->gpa + (b->length_bytes - 1) &&
 	       b->gpa <= a->gpa + (a->length_bytes - 1);
 }
 
@@ -121,8 +120,8 @@ static int prepare(void *opaque, const struct vio_mem_change *changes, uint32_t 
 	return 0;
 }
 
-static void commit(void *opaque, const struct vio_mem_change *changes, uint32_t n,
-		   int is_committed)
+static void
+commit(void *opaque, const struct vio_mem_change *changes, uint32_t n, int is_committed)
 {
 	struct vio_iommu *iommu = opaque;
 
