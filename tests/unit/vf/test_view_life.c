@@ -71,6 +71,7 @@ static const struct nonsense nonsenses[] = {
 	{ AT_PM + 1, 1, AT_PM + 4 },                 /* overlaps; its type is below */
 	{ 0x34, 1, 0x20 },                           /* in the header */
 	{ AT_VENDOR + 2, 1, 0xff },                  /* too long */
+	{ AT_VENDOR + 1, 2, 0x3000 },                /* the last, over the end */
 	{ AT_VENDOR + 2, 1, AT_AF - AT_VENDOR + 1 }, /* onto the next */
 	{ AT_VENDOR + 2, 1, 2 },                     /* too short */
 	{ AT_MSIX + 4, 4, TABLE_OFFSET | 6 },        /* no BAR */
