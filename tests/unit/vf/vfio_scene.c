@@ -13,6 +13,7 @@ struct scene *scene_create_machine(uint32_t flags)
 	struct scene *s = calloc(1, sizeof(*s));
 
 	assert_non_null(s);
+	s->end.err = (struct vio_error)VIO_ERROR_INIT;
 	s->fake = vio_fake_create();
 	s->machine = fake_vfio_create(s->fake, flags & SCENE_IOMMUFD);
 	for (size_t i = 0; i < 3; i++)
