@@ -5,8 +5,9 @@
  * The PCI functions of a machine, as sysfs shows them: physical functions that can
  * make virtual ones, the virtual ones they have, and what becomes of them.
  *
- * Reading the inventory never blocks: sriov_numvfs, which the kernel locks while
- * VFs are made or taken away, is not read; VFs are counted by their links. Names in
+ * Reading the inventory does not wait for VFs that are made or taken away:
+ * sriov_numvfs and sriov_vf_total_msix, which the kernel locks meanwhile, are not
+ * read; VFs are counted by their links, and one without a link is gone. Names in
  * sysfs are checked before they are used, and attributes are read up to a bound.
  * @{
  */
@@ -30,13 +31,17 @@ struct vio_host;
 #define VIO_PCI_IS_VF (1u << 0)
 /** It is a physical function that can make virtual ones. */
 #define VIO_PCI_IS_PF (1u << 1)
-/** The path to the root isolates it: ACS is enabled on every port above. */
+/**
+ * The path to the root isolates it: ACS is enabled on every port above, and on the
+ * function itself if its device has others. Told only where all of configuration
+ * space is shown, see vio_host_read_config().
+ */
 #define VIO_PCI_ACS_PATH (1u << 2)
 /** It shares its IOMMU group with no other function. */
 #define VIO_PCI_ISOLATED (1u << 3)
 /** VFs it makes are offered to drivers at once (sriov_drivers_autoprobe). */
 #define VIO_PCI_AUTOPROBE (1u << 4)
-/** MSI-X vectors of its VFs can be set (sriov_vf_total_msix is not 0). */
+/** Its kernel can set the MSI-X vectors of VFs; whether its driver can, is to be tried. */
 #define VIO_PCI_VF_MSIX (1u << 5)
 /** Its network link is up (carrier). */
 #define VIO_PCI_LINK_UP (1u << 6)
@@ -58,7 +63,11 @@ struct vio_pci_info {
 	uint32_t reset_methods; /**< VIO_PCI_RESET_ bits; 0: none */
 	uint32_t link_mbps;     /**< of its network interface; 0: not known */
 	uint32_t ifindex;       /**< of its network interface; 0: none */
-	uint32_t n_vf_msix;     /**< of a VF: sriov_vf_msix_count; 0: not known */
+	/**
+	 * Of a VF: sriov_vf_msix_count; 0: the kernel does not show it. The number is
+	 * then that of the MSI-X capability, see vio_host_read_config().
+	 */
+	uint32_t n_vf_msix;
 	uint64_t bar_bytes[6];  /**< sizes of its BARs; 0: none */
 	uint64_t vf_bar_bytes[6]; /**< of a PF: sizes of each VF's BARs */
 	char driver[32];          /**< bound to it; empty: none */
@@ -125,9 +134,9 @@ typedef int (*vio_pci_fn)(void *opaque, const struct vio_pci_info *info);
  * @param params    copied; NULL: all defaults
  * @param[out] out  the caller's, to vio_host_close()
  * @param err       optional, filled on failure
- * @return 0; -EINVAL: no ctx, an unknown flag, owner empty or too long; -ENOENT:
- * sysfs_root has no bus/pci; -E2BIG: see @ref abi; -ENOMEM; -EMFILE; -EPERM: no
- * events for this process; -ECHILD.
+ * @return 0; -EINVAL: no ctx, an unknown flag, owner empty, too long or not printable ASCII; -ENOENT:
+ * sysfs_root has no bus/pci; -ENAMETOOLONG: one of the folders; -E2BIG: see @ref
+ * abi; -ENOMEM; -EMFILE; -EPERM: no events for this process; -ECHILD.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int vio_host_open(struct vio_ctx *ctx,
@@ -150,7 +159,7 @@ VIO_API int vio_host_close(struct vio_host *host, struct vio_error *err);
  * @param[in,out] info   size set by the caller; filled up to that size
  * @param err            optional, filled on failure
  * @return 0; -ENODEV: no such function; -EINVAL: info NULL or too short, or addr
- * out of range; -EBADMSG: sysfs says something that cannot be; -ENOMEM.
+ * out of range; -EBADMSG: sysfs says something that cannot be; -EMFILE.
  * @par Threads  One per object.
  */
 VIO_API VIO_MUST_CHECK int
@@ -163,8 +172,8 @@ vio_host_read_function(struct vio_host *host, const struct vio_pci_addr *addr,
  * @param fn      told of each
  * @param opaque  first argument of @p fn
  * @param err     optional, filled on failure
- * @return 0; what @p fn returned; or as vio_host_read_function(). A function that
- * goes while the walk is under way is left out.
+ * @return 0; what @p fn returned; -ENOMEM; or as vio_host_read_function(). A
+ * function that goes while the walk is under way is left out.
  * @par Threads  One per object.
  */
 VIO_API int vio_host_foreach_pf(struct vio_host *host, vio_pci_fn fn, void *opaque,
@@ -184,7 +193,8 @@ VIO_API int vio_host_foreach_vf(struct vio_host *host, const struct vio_pci_addr
 				vio_pci_fn fn, void *opaque, struct vio_error *err);
 
 /**
- * Visit the functions that share an IOMMU group with one, itself included.
+ * Visit the functions that share an IOMMU group with one, itself included, by
+ * address. Members of the group that are no PCI functions are left out.
  * @param host    a host
  * @param addr    a function
  * @param fn      told of each

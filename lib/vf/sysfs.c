@@ -154,23 +154,34 @@ int vio_sysfs_read_u64(struct vio_host *host, const char *path, uint64_t *out)
 	return n < 0 ? n : vio_sysfs_parse_u64(text, out);
 }
 
-int vio_sysfs_read_link(struct vio_host *host, const char *path, char *buf, size_t n)
+int vio_sysfs_read_target(struct vio_host *host, const char *path, char *buf, size_t n)
 {
 	const struct vio_sys *sys = host->env->sys;
-	char whole[PATH_MAX], target[PATH_MAX];
-	const char *name;
+	char whole[PATH_MAX];
 	ssize_t length;
 	int ret;
 
 	ret = join(host, path, whole);
 	if (ret)
 		return ret;
-	length = sys->readlinkat(sys->opaque, AT_FDCWD, whole, target, sizeof(target));
+	length = sys->readlinkat(sys->opaque, AT_FDCWD, whole, buf, n);
 	if (length < 0)
 		return length == -EINVAL ? -EBADMSG : (int)length;
-	if ((size_t)length == sizeof(target))
+	if ((size_t)length >= n)
 		return -EBADMSG;
-	target[length] = '\0';
+	buf[length] = '\0';
+	return 0;
+}
+
+int vio_sysfs_read_link(struct vio_host *host, const char *path, char *buf, size_t n)
+{
+	char target[PATH_MAX];
+	const char *name;
+	int ret;
+
+	ret = vio_sysfs_read_target(host, path, target, sizeof(target));
+	if (ret)
+		return ret;
 	name = strrchr(target, '/');
 	name = name ? name + 1 : target;
 	if (!*name || strlen(name) >= n)

@@ -32,6 +32,9 @@ int vio_sysfs_parse_u64(const char *text, uint64_t *out);
 /* The number at @path; likewise. */
 int vio_sysfs_read_u64(struct vio_host *host, const char *path, uint64_t *out);
 
+/* What a link points to, as it says; -EBADMSG: no link, or longer than @n - 1. */
+int vio_sysfs_read_target(struct vio_host *host, const char *path, char *buf, size_t n);
+
 /* The last part of what a link points to; -ENOENT: there is none. */
 int vio_sysfs_read_link(struct vio_host *host, const char *path, char *buf, size_t n);
 

@@ -12,6 +12,7 @@ modules=(
 	virtio_blk virtio_net
 	ext4
 	9p 9pnet_virtio
+	igb igbvf nvme
 )
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

@@ -186,31 +186,3 @@ int scene_close(struct scene *s, struct vio_vfio *vfio)
 
 	return ret ? ret : scene_wait(s);
 }
-
-/* Until a lease is what makes VFs, their operations are framed here. */
-__attribute__((weak)) int vio_vf_begin(struct vio_vf *vf, int closed_only,
-				       vio_vf_done_fn done, void *opaque,
-				       struct vio_error *err)
-{
-	(void)err;
-	if (vio_env_is_child(vf->host->env))
-		return -ECHILD;
-	if (vf->done || (closed_only && vf->vfio))
-		return -EBUSY;
-	if (vf->info.state == VIO_VF_LOST)
-		return -ENODEV;
-	vf->done = done;
-	vf->done_opaque = opaque;
-	vf->info.state = VIO_VF_BUSY;
-	return 0;
-}
-
-__attribute__((weak)) void
-vio_vf_end(struct vio_vf *vf, uint32_t state, int result, const struct vio_error *err)
-{
-	const vio_vf_done_fn done = vf->done;
-
-	vf->done = NULL;
-	vf->info.state = state;
-	done(vf->done_opaque, result, err);
-}
