@@ -95,7 +95,8 @@ static void set_bus_master(struct vio_vfio *vfio)
 {
 	uint16_t command = 0;
 
-	assert_int_equal(vio_vfio_read(vfio, VIO_VFIO_CONFIG_REGION, 4, &command, 2), 0);
+	assert_int_equal(vio_vfio_read(vfio, VIO_VFIO_CONFIG_REGION, 4, &command, 2),
+			 0);
 	command |= 6;
 	assert_int_equal(vio_vfio_write(vfio, VIO_VFIO_CONFIG_REGION, 4, &command, 2),
 			 0);
@@ -160,12 +161,10 @@ void nvme_user_close(struct nvme_user *nvme)
 {
 	*reg(nvme, REG_CC) = 0;
 	wait_ready(nvme, 0);
-	assert_int_equal(vio_vfio_set_interrupts(nvme->vfio, VIO_VFIO_MSIX, NULL, 0,
-						 NULL),
-			 0);
-	assert_int_equal(vio_vfio_unmap_bar(nvme->vfio,
-					    (void *)(uintptr_t)nvme->registers),
-			 0);
+	assert_int_equal(
+		vio_vfio_set_interrupts(nvme->vfio, VIO_VFIO_MSIX, NULL, 0, NULL), 0);
+	assert_int_equal(
+		vio_vfio_unmap_bar(nvme->vfio, (void *)(uintptr_t)nvme->registers), 0);
 	assert_int_equal(vio_iommu_unmap(nvme->iommu, nvme->iova), 0);
 	munmap(nvme->memory, ALL_BYTES);
 	close(nvme->queues[0].eventfd);
