@@ -76,10 +76,12 @@ run_vf_suite()
 # The same behind an IOMMU, with a disk that reads as zeros.
 run_vfio_suite()
 {
+	local zeros=file=null-co://,file.size=64M,file.read-zeroes=on
+
 	guest_args=(
 		-device "intel-iommu,intremap=on,caching-mode=on"
 		"${guest_args[@]}"
-		-drive "if=none,id=disk0,format=raw,file=null-co://,file.size=64M,file.read-zeroes=on"
+		-drive "if=none,id=disk0,format=raw,$zeros"
 		-device "nvme-ns,drive=disk0,nsid=1,shared=on"
 	)
 	guest_words=intel_iommu=on
