@@ -23,6 +23,7 @@ suites="build unit lint abi consumer asan tsan valgrind docs bench fuzz guest de
 # Suites, or all, and the Debian packages they need.
 packages="
 all       gcc libc6-dev meson ninja-build pkgconf python3 libcmocka-dev liburing-dev
+all       libnl-route-3-dev
 build     clang
 lint      clang-format-14 codespell shellcheck binutils
 abi       abigail-tools binutils clang g++

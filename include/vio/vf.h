@@ -203,8 +203,8 @@ struct vio_vf_recovery {
  * @param opaque    first argument of @p done
  * @param err       optional, filled on failure
  * @return 0: under way; -ENOSPC: too few free VFs fit, the line says why; -EBUSY:
- * with VIO_VF_FROM_PF, what fits is claimed, the line names a holder; -ENODEV: no
- * such PF; -EINVAL: a field out of its range; -ENOENT: the driver is not loaded;
+ * with VIO_VF_FROM_PF, what fits is claimed, the line names a holder; -ESTALE:
+ * likewise, and the holder is dead: vio_host_recover(); -ENODEV: no such PF; -EINVAL: a field out of its range; -ENOENT: the driver is not loaded;
  * -EXDEV: only VFs that are not isolated are left; -EOPNOTSUPP: see @ref vf, or a
  * field of config that the driver lacks; -EACCES, -EPERM: run_dir or sysfs is not
  * writable; -E2BIG: see @ref abi; -ENOMEM; -ECHILD. @p done may also bring what the
@@ -245,8 +245,8 @@ VIO_API VIO_MUST_CHECK int vio_vf_release(struct vio_vf *vf, vio_vf_done_fn done
  * @param err             optional, filled on failure
  * @return 0: under way; -EINVAL: a field out of its range, named in report and err;
  * -EBUSY: an operation is under way; -ENODEV: the VF has gone; -EOPNOTSUPP: see
- * @ref vf, or its PF has neither network interface nor NVMe controller that can.
- * @p done: -EOPNOTSUPP: the driver lacks a field; -EIO: read back otherwise; or what
+ * @ref vf; -ENOMEM; -ECHILD. @p done: -EOPNOTSUPP: the driver lacks a field, or its
+ * PF has neither network interface nor NVMe controller that can; -EIO: read back otherwise; or what
  * the kernel answered. Nothing is applied then.
  * @par Threads  One per context.
  */
@@ -256,17 +256,22 @@ vio_vf_configure(struct vio_vf *vf, const struct vio_vf_config *config,
 		 struct vio_error *err);
 
 /**
- * Read what the kernel says the settings are; @c fields says which it knows.
+ * Read what the kernel says the settings are; @c fields says which it knows. The
+ * kernel may keep its locks for seconds, hence not at once.
  * @param vf               a claimed VF
- * @param[in,out] config   size set by the caller; filled up to that size
+ * @param[in,out] config   size set by the caller; kept until @p done and filled then
+ * @param done             called once if the call returns 0
+ * @param opaque           first argument of @p done
  * @param err              optional, filled on failure
- * @return 0; -EINVAL: config NULL or too short; -ENODEV; -EOPNOTSUPP: its PF has no
- * network interface.
+ * @return 0: under way; -EINVAL: config NULL or too short; -EBUSY: an operation is
+ * under way; -ENODEV; -EOPNOTSUPP: see @ref vf; -ENOMEM; -ECHILD. @p done:
+ * -EOPNOTSUPP: its PF has neither network interface nor NVMe controller; or what the
+ * kernel answered.
  * @par Threads  One per context.
  */
-VIO_API VIO_MUST_CHECK int vio_vf_read_config(struct vio_vf *vf,
-					      struct vio_vf_config *config,
-					      struct vio_error *err);
+VIO_API VIO_MUST_CHECK int
+vio_vf_read_config(struct vio_vf *vf, struct vio_vf_config *config, vio_vf_done_fn done,
+		   void *opaque, struct vio_error *err);
 
 /**
  * Reset the function (PCI Express Base, 6.6.2). Not while it is open through VFIO:

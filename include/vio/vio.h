@@ -23,5 +23,7 @@
 #include <vio/pci.h>
 #include <vio/queue.h>
 #include <vio/version.h>
+#include <vio/vf.h>
+#include <vio/vfio.h>
 
 #endif /* VIO_VIO_H */

@@ -58,6 +58,12 @@ uint32_t vio_async_get_pending(const struct vio_async *async);
 uint32_t vio_async_get_threads(struct vio_async *async);
 
 /*
+ * Dispatching thread only: is there a way for files at all? Who begins something of
+ * many calls asks before the first, so as to refuse before any effect.
+ */
+int vio_async_is_able(const struct vio_async *async);
+
+/*
  * Dispatching thread only. 0: @done will be called; -EOPNOTSUPP: there is no
  * way to carry it out without blocking; -EAGAIN: too many are under way;
  * -ECHILD: in a forked child.

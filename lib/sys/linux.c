@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -94,6 +95,12 @@ linux_readlinkat(void *opaque, int dir, const char *path, char *buf, size_t n)
 {
 	(void)opaque;
 	return answer(readlinkat(dir, path, buf, n));
+}
+
+static int linux_mkdirat(void *opaque, int dir, const char *path, mode_t mode)
+{
+	(void)opaque;
+	return (int)answer(mkdirat(dir, path, mode));
 }
 
 /* glibc's getdents64() is the same call; this one also builds with others. */
@@ -200,6 +207,24 @@ linux_sendmsg(void *opaque, int fd, const struct msghdr *message, int flags)
 	return answer(TEMP_FAILURE_RETRY(sendmsg(fd, message, flags | MSG_NOSIGNAL)));
 }
 
+static int linux_netlink(void *opaque, int protocol, uint32_t groups)
+{
+	const struct sockaddr_nl address = { .nl_family = AF_NETLINK,
+					     .nl_groups = groups };
+	const int fd =
+		(int)answer(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol));
+	int ret;
+
+	if (fd < 0)
+		return fd;
+	ret = (int)answer(bind(fd, (const struct sockaddr *)(const void *)&address,
+			       sizeof(address)));
+	if (!ret)
+		return fd;
+	(void)linux_close(opaque, fd);
+	return ret;
+}
+
 #if VIO_HAVE_LIBURING
 /*
  * COOP_TASKRUN: completions wait for the thread to enter the kernel by itself
@@ -257,6 +282,7 @@ const struct vio_sys vio_sys_linux = {
 	.fsync = linux_fsync,
 	.ioctl = linux_ioctl,
 	.readlinkat = linux_readlinkat,
+	.mkdirat = linux_mkdirat,
 	.getdents = linux_getdents,
 	.mmap = linux_mmap,
 	.munmap = linux_munmap,
@@ -272,6 +298,7 @@ const struct vio_sys vio_sys_linux = {
 	.bind = linux_bind,
 	.recvmsg = linux_recvmsg,
 	.sendmsg = linux_sendmsg,
+	.netlink = linux_netlink,
 	.uring_create = linux_uring_create,
 #if VIO_HAVE_LIBURING
 	.uring_submit = linux_uring_submit,

@@ -104,6 +104,18 @@ static void work_run(struct vio_task *task)
 	call->done(call, call->result);
 }
 
+int vio_work_is_able(struct vio_work *work)
+{
+	int is_able;
+
+	if (!work)
+		return 0;
+	pthread_mutex_lock(&work->lock);
+	is_able = !work->is_aborted;
+	pthread_mutex_unlock(&work->lock);
+	return is_able;
+}
+
 int vio_work_submit(struct vio_work *work, struct vio_async_call *call)
 {
 	int ret = 0;

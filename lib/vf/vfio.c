@@ -276,13 +276,19 @@ static int
 begin(struct vio_vfio *vfio, vio_vf_done_fn done, void *opaque, struct vio_error *err)
 {
 	struct vio_vf *vf = vfio->vf;
+	const uint32_t state = vf->info.state;
+	int ret = 0;
 
-	vfio->state = vf->info.state;
-	if (vf->info.state != VIO_VF_LOST || vf->done)
-		return vio_vf_begin(vf, 0, done, opaque, err);
-	vf->done = done;
-	vf->done_opaque = opaque;
-	return 0;
+	if (state != VIO_VF_LOST || vf->done) {
+		ret = vio_vf_begin(vf, 0, done, opaque, err);
+	} else {
+		vf->done = done;
+		vf->done_opaque = opaque;
+	}
+	/* Not of one that is under way: the state is then that of its own. */
+	if (!ret)
+		vfio->state = state;
+	return ret;
 }
 
 /* The parent's mappings are not here; its descriptors are, and keep the function. */
@@ -345,12 +351,12 @@ int vio_vfio_reset(struct vio_vfio *vfio, vio_vf_done_fn done, void *opaque,
 		   struct vio_error *err)
 {
 	struct vio_vfio_job *job = &vfio->job;
-	int ret;
+	const uint32_t state = vfio->vf->info.state;
+	int ret = vio_vf_begin(vfio->vf, 0, done, opaque, err);
 
-	vfio->state = vfio->vf->info.state;
-	ret = vio_vf_begin(vfio->vf, 0, done, opaque, err);
 	if (ret)
 		return ret;
+	vfio->state = state;
 	job->call.op = VIO_ASYNC_RUN;
 	job->call.run = run_reset;
 	job->call.done = reset_done;

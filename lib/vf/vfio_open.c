@@ -283,6 +283,7 @@ static int start_open(struct vio_vfio *vfio)
 	job->ways = ways_of(iommu);
 	job->dma = iommu->dma;
 	job->group_fd = group ? group->fd : -1;
+	job->err.size = sizeof(job->err);
 	job->call.run = run_open;
 	iommu->is_frozen = iommu->dma.fd < 0;
 	return 0;

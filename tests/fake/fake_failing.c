@@ -180,6 +180,14 @@ fault_readlinkat(void *opaque, int dir, const char *path, char *buf, size_t n)
 	return ret ? ret : f->base->readlinkat(f->base->opaque, dir, path, buf, n);
 }
 
+static int fault_mkdirat(void *opaque, int dir, const char *path, mode_t mode)
+{
+	struct vio_fault *f = opaque;
+	int ret = inject(f);
+
+	return ret ? ret : f->base->mkdirat(f->base->opaque, dir, path, mode);
+}
+
 static ssize_t fault_getdents(void *opaque, int fd, void *buf, size_t n)
 {
 	struct vio_fault *f = opaque;
@@ -342,6 +350,16 @@ fault_sendmsg(void *opaque, int fd, const struct msghdr *message, int flags)
 	return ret ? ret : f->base->sendmsg(f->base->opaque, fd, message, flags);
 }
 
+static int fault_netlink(void *opaque, int protocol, uint32_t groups)
+{
+	struct vio_fault *f = opaque;
+	int ret = inject(f);
+
+	if (ret)
+		return ret;
+	return record_fd(f, f->base->netlink(f->base->opaque, protocol, groups));
+}
+
 #if VIO_HAVE_LIBURING
 static int ring_fd(const struct io_uring *ring)
 {
@@ -395,6 +413,7 @@ static const struct vio_sys fault_sys = {
 	.fsync = fault_fsync,
 	.ioctl = fault_ioctl,
 	.readlinkat = fault_readlinkat,
+	.mkdirat = fault_mkdirat,
 	.getdents = fault_getdents,
 	.mmap = fault_mmap,
 	.munmap = fault_munmap,
@@ -410,6 +429,7 @@ static const struct vio_sys fault_sys = {
 	.bind = fault_bind,
 	.recvmsg = fault_recvmsg,
 	.sendmsg = fault_sendmsg,
+	.netlink = fault_netlink,
 	.uring_create = fault_uring_create,
 	.uring_submit = fault_uring_submit,
 	.uring_destroy = fault_uring_destroy,

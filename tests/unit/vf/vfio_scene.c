@@ -13,6 +13,7 @@ struct scene *scene_create_machine(uint32_t flags)
 	struct scene *s = calloc(1, sizeof(*s));
 
 	assert_non_null(s);
+	s->end.err = (struct vio_error)VIO_ERROR_INIT;
 	s->fake = vio_fake_create();
 	s->machine = fake_vfio_create(s->fake, flags & SCENE_IOMMUFD);
 	for (size_t i = 0; i < 3; i++)
@@ -184,32 +185,4 @@ int scene_close(struct scene *s, struct vio_vfio *vfio)
 	int ret = vio_vfio_close(vfio, scene_done, s, &s->end.err);
 
 	return ret ? ret : scene_wait(s);
-}
-
-/* Until a lease is what makes VFs, their operations are framed here. */
-__attribute__((weak)) int vio_vf_begin(struct vio_vf *vf, int closed_only,
-				       vio_vf_done_fn done, void *opaque,
-				       struct vio_error *err)
-{
-	(void)err;
-	if (vio_env_is_child(vf->host->env))
-		return -ECHILD;
-	if (vf->done || (closed_only && vf->vfio))
-		return -EBUSY;
-	if (vf->info.state == VIO_VF_LOST)
-		return -ENODEV;
-	vf->done = done;
-	vf->done_opaque = opaque;
-	vf->info.state = VIO_VF_BUSY;
-	return 0;
-}
-
-__attribute__((weak)) void
-vio_vf_end(struct vio_vf *vf, uint32_t state, int result, const struct vio_error *err)
-{
-	const vio_vf_done_fn done = vf->done;
-
-	vf->done = NULL;
-	vf->info.state = state;
-	done(vf->done_opaque, result, err);
 }
