@@ -12,6 +12,7 @@
 #include "core/params.h"
 #include "ctx.h"
 #include "heap/heap.h"
+#include "vf/host.h"
 
 #define KNOWN_FLAGS (VIO_CTX_NO_URING | VIO_CTX_LENDS_THREAD)
 #define NS_PER_SEC  UINT64_C(1000000000)
@@ -184,6 +185,11 @@ int vio_ctx_get_fd(const struct vio_ctx *ctx)
 	if (vio_env_is_child(&ctx->env))
 		return -ECHILD;
 	return vio_loop_get_fd(ctx->env.loop);
+}
+
+struct vio_async *vio_ctx_get_async(struct vio_ctx *ctx)
+{
+	return ctx->async;
 }
 
 int vio_ctx_dispatch(struct vio_ctx *ctx, uint32_t max)

@@ -24,6 +24,7 @@ suites+=" kernel hostile guest clients demo"
 # Suites, or all, and the Debian packages they need.
 packages="
 all       gcc libc6-dev meson ninja-build pkgconf python3 libcmocka-dev liburing-dev
+all       libnl-route-3-dev
 build     clang
 lint      clang-format-14 codespell shellcheck binutils
 abi       abigail-tools binutils clang g++

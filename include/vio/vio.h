@@ -18,8 +18,12 @@
 #include <vio/driver.h>
 #include <vio/error.h>
 #include <vio/heap.h>
+#include <vio/host.h>
 #include <vio/mem.h>
+#include <vio/pci.h>
 #include <vio/queue.h>
 #include <vio/version.h>
+#include <vio/vf.h>
+#include <vio/vfio.h>
 
 #endif /* VIO_VIO_H */

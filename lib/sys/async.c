@@ -63,6 +63,11 @@ uint32_t vio_async_get_threads(struct vio_async *async)
 	return vio_work_get_threads(async->work);
 }
 
+int vio_async_is_able(const struct vio_async *async)
+{
+	return async->uring || vio_work_is_able(async->work);
+}
+
 int vio_async_submit(struct vio_async *async, struct vio_async_call *call)
 {
 	int ret;

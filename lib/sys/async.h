@@ -21,6 +21,7 @@ enum vio_async_op {
 	VIO_ASYNC_WRITE, /* likewise */
 	VIO_ASYNC_FSYNC, /* fd */
 	VIO_ASYNC_IOCTL, /* fd, request, buf: a lent thread only */
+	VIO_ASYNC_RUN,   /* run: several calls in a row, a lent thread only */
 };
 
 /* One call. The owner's memory, with all it points to, until @done. */
@@ -33,6 +34,8 @@ struct vio_async_call {
 	void *buf;
 	uint32_t n;
 	int64_t offset;
+	/* On the lent thread: touches what the call owns, and nothing else. */
+	int64_t (*run)(struct vio_async_call *call);
 	/* In dispatch, exactly once: what the call returned, or -ECANCELED. */
 	void (*done)(struct vio_async_call *call, int64_t result);
 	struct vio_async_call *next; /* the queue's */
@@ -53,6 +56,12 @@ uint32_t vio_async_get_pending(const struct vio_async *async);
 
 /* Any thread: threads in vio_async_work(). */
 uint32_t vio_async_get_threads(struct vio_async *async);
+
+/*
+ * Dispatching thread only: is there a way for files at all? Who begins something of
+ * many calls asks before the first, so as to refuse before any effect.
+ */
+int vio_async_is_able(const struct vio_async *async);
 
 /*
  * Dispatching thread only. 0: @done will be called; -EOPNOTSUPP: there is no

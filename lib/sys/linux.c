@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -96,6 +97,12 @@ linux_readlinkat(void *opaque, int dir, const char *path, char *buf, size_t n)
 	return answer(readlinkat(dir, path, buf, n));
 }
 
+static int linux_mkdirat(void *opaque, int dir, const char *path, mode_t mode)
+{
+	(void)opaque;
+	return (int)answer(mkdirat(dir, path, mode));
+}
+
 /* glibc's getdents64() is the same call; this one also builds with others. */
 static ssize_t linux_getdents(void *opaque, int fd, void *buf, size_t n)
 {
@@ -174,6 +181,18 @@ static int linux_clock_gettime(void *opaque, int clock_id, struct timespec *out)
 	return (int)answer(clock_gettime(clock_id, out));
 }
 
+static int linux_socket(void *opaque, int domain, int type, int protocol)
+{
+	(void)opaque;
+	return (int)answer(socket(domain, type | SOCK_CLOEXEC, protocol));
+}
+
+static int linux_bind(void *opaque, int fd, const void *address, socklen_t n)
+{
+	(void)opaque;
+	return (int)answer(bind(fd, address, n));
+}
+
 static ssize_t linux_recvmsg(void *opaque, int fd, struct msghdr *message, int flags)
 {
 	(void)opaque;
@@ -186,6 +205,24 @@ linux_sendmsg(void *opaque, int fd, const struct msghdr *message, int flags)
 {
 	(void)opaque;
 	return answer(TEMP_FAILURE_RETRY(sendmsg(fd, message, flags | MSG_NOSIGNAL)));
+}
+
+static int linux_netlink(void *opaque, int protocol, uint32_t groups)
+{
+	const struct sockaddr_nl address = { .nl_family = AF_NETLINK,
+					     .nl_groups = groups };
+	const int fd =
+		(int)answer(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol));
+	int ret;
+
+	if (fd < 0)
+		return fd;
+	ret = (int)answer(bind(fd, (const struct sockaddr *)(const void *)&address,
+			       sizeof(address)));
+	if (!ret)
+		return fd;
+	(void)linux_close(opaque, fd);
+	return ret;
 }
 
 #if VIO_HAVE_LIBURING
@@ -245,6 +282,7 @@ const struct vio_sys vio_sys_linux = {
 	.fsync = linux_fsync,
 	.ioctl = linux_ioctl,
 	.readlinkat = linux_readlinkat,
+	.mkdirat = linux_mkdirat,
 	.getdents = linux_getdents,
 	.mmap = linux_mmap,
 	.munmap = linux_munmap,
@@ -256,8 +294,11 @@ const struct vio_sys vio_sys_linux = {
 	.timerfd_create = linux_timerfd_create,
 	.timerfd_settime = linux_timerfd_settime,
 	.clock_gettime = linux_clock_gettime,
+	.socket = linux_socket,
+	.bind = linux_bind,
 	.recvmsg = linux_recvmsg,
 	.sendmsg = linux_sendmsg,
+	.netlink = linux_netlink,
 	.uring_create = linux_uring_create,
 #if VIO_HAVE_LIBURING
 	.uring_submit = linux_uring_submit,

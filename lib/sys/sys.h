@@ -35,6 +35,7 @@ struct vio_sys {
 	int (*ioctl)(void *opaque, int fd, unsigned long request, void *argument);
 	ssize_t (*readlinkat)(void *opaque, int dir, const char *path, char *buf,
 			      size_t n);
+	int (*mkdirat)(void *opaque, int dir, const char *path, mode_t mode);
 	ssize_t (*getdents)(void *opaque, int fd, void *buf, size_t n);
 
 	/* Memory. mmap returns NULL and sets *out_error to -errno on failure. */
@@ -55,10 +56,14 @@ struct vio_sys {
 			       const struct itimerspec *value);
 	int (*clock_gettime)(void *opaque, int clock_id, struct timespec *out);
 
-	/* Sockets. */
+	/* Sockets. All descriptors are CLOEXEC. */
+	int (*socket)(void *opaque, int domain, int type, int protocol);
+	int (*bind)(void *opaque, int fd, const void *address, socklen_t n);
 	ssize_t (*recvmsg)(void *opaque, int fd, struct msghdr *message, int flags);
 	ssize_t (*sendmsg)(void *opaque, int fd, const struct msghdr *message,
 			   int flags);
+	/* A netlink socket that hears @groups, a mask; 0: only what answers it. */
+	int (*netlink)(void *opaque, int protocol, uint32_t groups);
 
 	/*
 	 * io_uring; -ENOSYS also in a build without liburing. Submit returns how

@@ -12,6 +12,9 @@ int vio_work_create(const struct vio_env *env, struct vio_work **out);
 /* No call is under way and no thread lent, or this is a child. NULL: nothing. */
 void vio_work_destroy(struct vio_work *work);
 
+/* Are calls taken? NULL: no. */
+int vio_work_is_able(struct vio_work *work);
+
 /* As vio_async_submit(). NULL: -EOPNOTSUPP. */
 int vio_work_submit(struct vio_work *work, struct vio_async_call *call);
 

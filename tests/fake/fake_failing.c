@@ -180,6 +180,14 @@ fault_readlinkat(void *opaque, int dir, const char *path, char *buf, size_t n)
 	return ret ? ret : f->base->readlinkat(f->base->opaque, dir, path, buf, n);
 }
 
+static int fault_mkdirat(void *opaque, int dir, const char *path, mode_t mode)
+{
+	struct vio_fault *f = opaque;
+	int ret = inject(f);
+
+	return ret ? ret : f->base->mkdirat(f->base->opaque, dir, path, mode);
+}
+
 static ssize_t fault_getdents(void *opaque, int fd, void *buf, size_t n)
 {
 	struct vio_fault *f = opaque;
@@ -286,6 +294,24 @@ static int fault_clock_gettime(void *opaque, int clock_id, struct timespec *out)
 	return f->base->clock_gettime(f->base->opaque, clock_id, out);
 }
 
+static int fault_socket(void *opaque, int domain, int type, int protocol)
+{
+	struct vio_fault *f = opaque;
+	int ret = inject(f);
+
+	if (ret)
+		return ret;
+	return record_fd(f, f->base->socket(f->base->opaque, domain, type, protocol));
+}
+
+static int fault_bind(void *opaque, int fd, const void *address, socklen_t n)
+{
+	struct vio_fault *f = opaque;
+	int ret = inject(f);
+
+	return ret ? ret : f->base->bind(f->base->opaque, fd, address, n);
+}
+
 static void record_passed_fds(struct vio_fault *f, struct msghdr *message)
 {
 	struct cmsghdr *c;
@@ -322,6 +348,16 @@ fault_sendmsg(void *opaque, int fd, const struct msghdr *message, int flags)
 	int ret = inject(f);
 
 	return ret ? ret : f->base->sendmsg(f->base->opaque, fd, message, flags);
+}
+
+static int fault_netlink(void *opaque, int protocol, uint32_t groups)
+{
+	struct vio_fault *f = opaque;
+	int ret = inject(f);
+
+	if (ret)
+		return ret;
+	return record_fd(f, f->base->netlink(f->base->opaque, protocol, groups));
 }
 
 #if VIO_HAVE_LIBURING
@@ -377,6 +413,7 @@ static const struct vio_sys fault_sys = {
 	.fsync = fault_fsync,
 	.ioctl = fault_ioctl,
 	.readlinkat = fault_readlinkat,
+	.mkdirat = fault_mkdirat,
 	.getdents = fault_getdents,
 	.mmap = fault_mmap,
 	.munmap = fault_munmap,
@@ -388,8 +425,11 @@ static const struct vio_sys fault_sys = {
 	.timerfd_create = fault_timerfd_create,
 	.timerfd_settime = fault_timerfd_settime,
 	.clock_gettime = fault_clock_gettime,
+	.socket = fault_socket,
+	.bind = fault_bind,
 	.recvmsg = fault_recvmsg,
 	.sendmsg = fault_sendmsg,
+	.netlink = fault_netlink,
 	.uring_create = fault_uring_create,
 	.uring_submit = fault_uring_submit,
 	.uring_destroy = fault_uring_destroy,

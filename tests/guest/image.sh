@@ -12,6 +12,8 @@ modules=(
 	virtio_blk virtio_net
 	ext4
 	9p 9pnet_virtio
+	igb igbvf nvme
+	vfio vfio-pci vfio_iommu_type1
 )
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reading functions from sysfs, in parts. All return 0 or -errno, -ENODEV where
+ * the function is not or no longer there; what the kernel need not show is left
+ * as VIO_PCI_INFO_INIT has it.
+ */
+#ifndef VIO_VF_HOST_READ_H
+#define VIO_VF_HOST_READ_H
+
+#include "vf/host.h"
+
+#define VIO_VF_INDEX_ANY UINT32_MAX /* to be found among the links of the PF */
+
+/* A page, as sysfs shows at most, and the NUL. */
+#define VIO_SYSFS_TEXT_BYTES 4097u
+
+/* All of one; @vf_index of a VF whose place is known, or VIO_VF_INDEX_ANY. */
+int vio_host_read_info(struct vio_host *host, const struct vio_pci_addr *addr,
+		       uint32_t vf_index, struct vio_pci_info *info);
+
+/* 0, with *out as it was if there is no such attribute. */
+int vio_host_read_number(struct vio_host *host, const struct vio_pci_addr *addr,
+			 const char *attr, uint64_t max, uint64_t *out);
+
+/* As vio_sysfs_read(), of a function. */
+int vio_host_read_text(struct vio_host *host, const struct vio_pci_addr *addr,
+		       const char *attr, char *buf, size_t n);
+
+/* Is there such an attribute? Reading it would be asking for more. */
+int vio_host_has_attr(struct vio_host *host, const struct vio_pci_addr *addr,
+		      const char *attr);
+
+/* Configuration space as far as it is shown: bytes, at least 1. */
+int vio_host_read_bytes(struct vio_host *host, const struct vio_pci_addr *addr,
+			void *out, uint32_t n);
+
+/* The parts of info, by file. */
+int vio_host_read_bars(struct vio_host *host, struct vio_pci_info *info);
+int vio_host_read_netdev(struct vio_host *host, struct vio_pci_info *info);
+int vio_host_read_group(struct vio_host *host, struct vio_pci_info *info);
+int vio_host_read_acs(struct vio_host *host, struct vio_pci_info *info);
+
+/* The VFs of a PF, in no order. Non-zero from @fn ends the walk. */
+typedef int (*vio_host_vf_fn)(void *opaque, uint32_t index,
+			      const struct vio_pci_addr *vf);
+int vio_host_foreach_link(struct vio_host *host, const struct vio_pci_addr *pf,
+			  vio_host_vf_fn fn, void *opaque);
+
+/* What a missing attribute means where it need not be there. */
+static inline int vio_host_is_absent(int ret)
+{
+	return ret == -ENOENT || ret == -EACCES || ret == -EINVAL;
+}
+
+#endif /* VIO_VF_HOST_READ_H */

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a claimed VF is made of. A VF has one operation at a time; while it runs,
+ * everything else is -EBUSY.
+ */
+#ifndef VIO_VF_VF_H
+#define VIO_VF_VF_H
+
+#include <vio/vf.h>
+
+#include "core/list.h"
+#include "vf/host.h"
+
+struct vio_lease_file; /* lease.c: lock and journal */
+struct vio_vfio;
+
+struct vio_vf {
+	struct vio_list node; /* in host->vfs */
+	struct vio_host *host;
+	struct vio_vf_info info; /* state included */
+	struct vio_lease_file *lease;
+	struct vio_vfio *vfio; /* open through VFIO, or NULL */
+	/* The operation under way; done is NULL where there is none. */
+	vio_vf_done_fn done;
+	void *done_opaque;
+};
+
+/*
+ * Begins an operation: -EBUSY if one is under way (or, with @closed_only, if the
+ * function is open), -ENODEV if the VF is lost, -ECHILD in a forked child.
+ */
+int vio_vf_begin(struct vio_vf *vf, int closed_only, vio_vf_done_fn done, void *opaque,
+		 struct vio_error *err);
+
+/*
+ * Ends it: state back to @state, then done is called, which may destroy anything.
+ * @err may be NULL with a result of 0.
+ */
+void vio_vf_end(struct vio_vf *vf, uint32_t state, int result,
+		const struct vio_error *err);
+
+#endif /* VIO_VF_VF_H */

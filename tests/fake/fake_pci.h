@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A PCI bus in the fake kernel's tree that binds drivers by Linux's rules: a
+ * function with a driver_override takes that driver and no other; without one it
+ * takes the driver that knows its kind; an unknown one stays without. Writing does
+ * what it does in sysfs, with the same errors.
+ */
+#ifndef TESTS_FAKE_FAKE_PCI_H
+#define TESTS_FAKE_FAKE_PCI_H
+
+#include <vio/vf.h>
+
+#include "fake/fake.h"
+
+#define VIO_FAKE_PCI_ROOT     "/fake-sys"
+#define VIO_FAKE_PCI_MAX      32u
+#define VIO_FAKE_PCI_DRIVERS  8u
+#define VIO_FAKE_PCI_SNAPSHOT 8192u
+
+struct vio_fake_pci;
+
+struct vio_fake_function {
+	struct vio_fake_pci *pci;
+	struct vio_fake_function *pf; /* of a VF; NULL: it is a PF */
+	char name[16];
+	char kind[32];     /* the driver that knows it */
+	char driver[32];   /* bound; empty: none */
+	char override[64]; /* empty: none */
+	uint32_t index;
+	int numa_node;
+	uint32_t n_resets;
+	int fails_reset;
+	struct vio_vf_config config; /* what the PF holds for it */
+};
+
+struct vio_fake_pci {
+	struct vio_fake *fake;
+	struct vio_fake_function functions[VIO_FAKE_PCI_MAX];
+	uint32_t n_functions;
+	struct vio_fake_driver {
+		struct vio_fake_pci *pci;
+		char name[32];
+		int refuses; /* its probe fails */
+	} drivers[VIO_FAKE_PCI_DRIVERS];
+	uint32_t n_drivers;
+	int32_t next_group;
+};
+
+/* Below VIO_FAKE_PCI_ROOT. The bus is the caller's memory, until the fake goes. */
+void vio_fake_pci_prepare(struct vio_fake_pci *pci, struct vio_fake *fake);
+
+struct vio_fake_driver *
+vio_fake_pci_add_driver(struct vio_fake_pci *pci, const char *name);
+
+/* @link_mbps 0: no network interface. */
+struct vio_fake_function *vio_fake_pci_add_pf(struct vio_fake_pci *pci,
+					      const char *name, int numa_node,
+					      uint32_t link_mbps);
+
+/* Bound to @kind, if that is loaded; in @group, or in one of its own if negative. */
+struct vio_fake_function *
+vio_fake_pci_add_vf(struct vio_fake_pci *pci, struct vio_fake_function *pf,
+		    const char *name, const char *kind, int group);
+
+/* With its folder and links. */
+void vio_fake_pci_remove(struct vio_fake_function *function);
+
+struct vio_fake_function *vio_fake_pci_find(struct vio_fake_pci *pci, const char *name);
+
+/* Every driver, override and setting as text of VIO_FAKE_PCI_SNAPSHOT bytes. */
+void vio_fake_pci_print(const struct vio_fake_pci *pci, char *buf);
+
+#endif /* TESTS_FAKE_FAKE_PCI_H */

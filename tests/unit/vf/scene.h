@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A machine of two PFs on the fake kernel, and processes on it that claim. Each
+ * process has a context of its own, a lent thread, and system calls that count what
+ * changes the world: it can be made to die at any of them, after which none of its
+ * calls has any effect. What such a process still does in memory is nobody's
+ * business, and its descriptors are closed, as the kernel closes them.
+ */
+#ifndef TESTS_UNIT_VF_SCENE_H
+#define TESTS_UNIT_VF_SCENE_H
+
+#include <pthread.h>
+
+#include <vio/vf.h>
+
+#include "fake/fake_pci.h"
+#include "fake/support.h"
+#include "sys/sys.h"
+
+#define SCENE_VFS 4u
+
+struct scene {
+	struct vio_fake *fake;
+	struct vio_fake_pci pci;
+	struct vio_fake_function *pf[2];
+	struct vio_fake_function *vf[SCENE_VFS]; /* two of each PF */
+	char run_dir[64];
+	char before[VIO_FAKE_PCI_SNAPSHOT];
+};
+
+enum death { DEATH_CLEAN, DEATH_TORN }; /* the write is not made, or half of it */
+
+struct process {
+	struct scene *scene;
+	struct vio_sys sys;
+	struct vio_ctx *ctx;
+	struct vio_host *host;
+	pthread_t thread;
+	/* Atomic: counted by both of its threads. */
+	uint32_t n_effects;
+	uint32_t die_at;  /* the effect that it does not live to see; 0: lives */
+	uint32_t fail_at; /* the effect that fails once, with EIO; 0: none */
+	enum death death;
+	uint32_t is_dead;
+	/* The last operation. */
+	uint32_t n_done;
+	int result;
+	char why[VIO_ERROR_TEXT_BYTES];
+};
+
+/* Of the fake settings: what set does instead of what it should; 0: as it should. */
+struct scene_settings {
+	uint32_t lacks;   /* fields the driver does not have */
+	uint32_t ignores; /* fields it says yes to and does not set */
+};
+extern struct scene_settings scene_settings;
+
+void scene_create(struct scene *scene);
+void scene_destroy(struct scene *scene);
+
+/* The machine is as it was when the scene was made. */
+void scene_verify_before(struct scene *scene);
+
+void process_start(struct process *process, struct scene *scene);
+void process_end(struct process *process);
+
+/* For the done of an operation; opaque is the process. */
+void process_done(void *opaque, int result, const struct vio_error *err);
+
+/* @ret is what the call returned: waits for done, and returns its result. */
+int process_wait(struct process *process, int ret);
+
+/* Waits for the call under way, if any, and runs one callback. 0: nothing to run. */
+int process_step(struct process *process);
+
+/* An effect is about to be made: 0, or the error it has instead. */
+int process_reach(struct process *process);
+
+/* One VF, on vfio-pci. */
+int process_claim(struct process *process, struct vio_vf **out);
+
+#endif /* TESTS_UNIT_VF_SCENE_H */
