@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -174,18 +175,6 @@ static int linux_clock_gettime(void *opaque, int clock_id, struct timespec *out)
 	return (int)answer(clock_gettime(clock_id, out));
 }
 
-static int linux_socket(void *opaque, int domain, int type, int protocol)
-{
-	(void)opaque;
-	return (int)answer(socket(domain, type | SOCK_CLOEXEC, protocol));
-}
-
-static int linux_bind(void *opaque, int fd, const void *address, socklen_t n)
-{
-	(void)opaque;
-	return (int)answer(bind(fd, address, n));
-}
-
 static ssize_t linux_recvmsg(void *opaque, int fd, struct msghdr *message, int flags)
 {
 	(void)opaque;
@@ -198,6 +187,24 @@ linux_sendmsg(void *opaque, int fd, const struct msghdr *message, int flags)
 {
 	(void)opaque;
 	return answer(TEMP_FAILURE_RETRY(sendmsg(fd, message, flags | MSG_NOSIGNAL)));
+}
+
+static int linux_netlink(void *opaque, int protocol, uint32_t groups)
+{
+	const struct sockaddr_nl address = { .nl_family = AF_NETLINK,
+					     .nl_groups = groups };
+	const int fd =
+		(int)answer(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol));
+	int ret;
+
+	if (fd < 0)
+		return fd;
+	ret = (int)answer(bind(fd, (const struct sockaddr *)(const void *)&address,
+			       sizeof(address)));
+	if (!ret)
+		return fd;
+	(void)linux_close(opaque, fd);
+	return ret;
 }
 
 #if VIO_HAVE_LIBURING
@@ -268,10 +275,9 @@ const struct vio_sys vio_sys_linux = {
 	.timerfd_create = linux_timerfd_create,
 	.timerfd_settime = linux_timerfd_settime,
 	.clock_gettime = linux_clock_gettime,
-	.socket = linux_socket,
-	.bind = linux_bind,
 	.recvmsg = linux_recvmsg,
 	.sendmsg = linux_sendmsg,
+	.netlink = linux_netlink,
 	.uring_create = linux_uring_create,
 #if VIO_HAVE_LIBURING
 	.uring_submit = linux_uring_submit,

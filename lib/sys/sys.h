@@ -55,12 +55,12 @@ struct vio_sys {
 			       const struct itimerspec *value);
 	int (*clock_gettime)(void *opaque, int clock_id, struct timespec *out);
 
-	/* Sockets. All descriptors are CLOEXEC. */
-	int (*socket)(void *opaque, int domain, int type, int protocol);
-	int (*bind)(void *opaque, int fd, const void *address, socklen_t n);
+	/* Sockets. */
 	ssize_t (*recvmsg)(void *opaque, int fd, struct msghdr *message, int flags);
 	ssize_t (*sendmsg)(void *opaque, int fd, const struct msghdr *message,
 			   int flags);
+	/* A netlink socket that hears @groups, a mask; 0: only what answers it. */
+	int (*netlink)(void *opaque, int protocol, uint32_t groups);
 
 	/*
 	 * io_uring; -ENOSYS also in a build without liburing. Submit returns how

@@ -286,24 +286,6 @@ static int fault_clock_gettime(void *opaque, int clock_id, struct timespec *out)
 	return f->base->clock_gettime(f->base->opaque, clock_id, out);
 }
 
-static int fault_socket(void *opaque, int domain, int type, int protocol)
-{
-	struct vio_fault *f = opaque;
-	int ret = inject(f);
-
-	if (ret)
-		return ret;
-	return record_fd(f, f->base->socket(f->base->opaque, domain, type, protocol));
-}
-
-static int fault_bind(void *opaque, int fd, const void *address, socklen_t n)
-{
-	struct vio_fault *f = opaque;
-	int ret = inject(f);
-
-	return ret ? ret : f->base->bind(f->base->opaque, fd, address, n);
-}
-
 static void record_passed_fds(struct vio_fault *f, struct msghdr *message)
 {
 	struct cmsghdr *c;
@@ -340,6 +322,16 @@ fault_sendmsg(void *opaque, int fd, const struct msghdr *message, int flags)
 	int ret = inject(f);
 
 	return ret ? ret : f->base->sendmsg(f->base->opaque, fd, message, flags);
+}
+
+static int fault_netlink(void *opaque, int protocol, uint32_t groups)
+{
+	struct vio_fault *f = opaque;
+	int ret = inject(f);
+
+	if (ret)
+		return ret;
+	return record_fd(f, f->base->netlink(f->base->opaque, protocol, groups));
 }
 
 #if VIO_HAVE_LIBURING
@@ -406,10 +398,9 @@ static const struct vio_sys fault_sys = {
 	.timerfd_create = fault_timerfd_create,
 	.timerfd_settime = fault_timerfd_settime,
 	.clock_gettime = fault_clock_gettime,
-	.socket = fault_socket,
-	.bind = fault_bind,
 	.recvmsg = fault_recvmsg,
 	.sendmsg = fault_sendmsg,
+	.netlink = fault_netlink,
 	.uring_create = fault_uring_create,
 	.uring_submit = fault_uring_submit,
 	.uring_destroy = fault_uring_destroy,

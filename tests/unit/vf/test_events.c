@@ -262,28 +262,15 @@ struct net {
 	int closes; /* the host, from the callback */
 };
 
-static int net_socket(void *opaque, int domain, int type, int protocol)
+static int net_netlink(void *opaque, int protocol, uint32_t groups)
 {
 	struct net *net = opaque;
 	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
-	assert_int_equal(domain, AF_NETLINK);
-	assert_true(type & SOCK_NONBLOCK);
+	assert_int_equal(groups, 1);
 	assert_int_equal(protocol, net->n_fds ? NETLINK_ROUTE : NETLINK_KOBJECT_UEVENT);
 	net->fds[net->n_fds++] = fd;
 	return fd;
-}
-
-static int net_bind(void *opaque, int fd, const void *address, socklen_t n)
-{
-	struct sockaddr_nl nl;
-
-	(void)opaque;
-	(void)fd;
-	assert_int_equal(n, sizeof(nl));
-	memcpy(&nl, address, sizeof(nl));
-	assert_int_equal(nl.nl_groups, 1);
-	return 0;
 }
 
 static ssize_t net_recvmsg(void *opaque, int fd, struct msghdr *message, int flags)
@@ -294,7 +281,7 @@ static ssize_t net_recvmsg(void *opaque, int fd, struct msghdr *message, int fla
 	uint64_t count;
 	size_t n;
 
-	(void)flags;
+	assert_true(flags & MSG_DONTWAIT);
 	assert_int_equal(fd, net->fds[net->source]);
 	if (net->at == net->n) {
 		assert_int_equal(read(fd, &count, sizeof(count)), sizeof(count));
@@ -363,8 +350,7 @@ static int open_net(void **state)
 	net->sys.openat = net_openat;
 	net->sys.close = net_close;
 	net->sys.read = net_read;
-	net->sys.socket = net_socket;
-	net->sys.bind = net_bind;
+	net->sys.netlink = net_netlink;
 	net->sys.recvmsg = net_recvmsg;
 	ctx_params.flags = VIO_CTX_NO_URING;
 	assert_int_equal(vio_ctx_create_on(&ctx_params, &net->sys, &m->ctx, NULL), 0);
