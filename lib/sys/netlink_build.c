@@ -11,6 +11,8 @@
 
 #if VIO_HAVE_LIBNL
 
+#include <endian.h>
+#include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <netlink/addr.h>
@@ -34,6 +36,15 @@ static int fill_mac(struct rtnl_link_vf *out, const struct vio_netlink_vf *vf)
 	return 0;
 }
 
+/*
+ * libnl compares the protocol with that of plain VLANs as a number, and copies any
+ * other as it is into a field that the kernel reads in network order.
+ */
+static uint16_t protocol_for_libnl(uint16_t protocol)
+{
+	return protocol == ETH_P_8021Q ? protocol : htobe16(protocol);
+}
+
 static int fill_vlan(struct rtnl_link_vf *out, const struct vio_netlink_vf *vf)
 {
 	nl_vf_vlans_t *vlans = NULL;
@@ -42,7 +53,7 @@ static int fill_vlan(struct rtnl_link_vf *out, const struct vio_netlink_vf *vf)
 		return -ENOMEM;
 	vlans->vlans[0].vf_vlan = vf->vlan;
 	vlans->vlans[0].vf_vlan_qos = vf->qos;
-	vlans->vlans[0].vf_vlan_proto = vf->vlan_protocol;
+	vlans->vlans[0].vf_vlan_proto = protocol_for_libnl(vf->vlan_protocol);
 	rtnl_link_vf_set_vlans(out, vlans);
 	rtnl_link_vf_vlan_put(vlans);
 	return 0;
