@@ -107,7 +107,8 @@ static inline void peer_close(void)
 static inline void put(struct message *m, const void *data, size_t n)
 {
 	assert_true(m->n + n + 4 <= sizeof(m->bytes));
-	memcpy(m->bytes + m->n, data, n);
+	if (n)
+		memcpy(m->bytes + m->n, data, n);
 	m->n += (uint32_t)n;
 	while (m->n % 4)
 		m->bytes[m->n++] = 0;

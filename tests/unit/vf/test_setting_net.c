@@ -53,7 +53,6 @@ check_request(struct vio_vf_config config, uint16_t type, const void *data, size
 	struct message m;
 	int32_t ifindex;
 
-	add_interface("7\n");
 	begin_set(&waited, config);
 	(void)peer_receive(&m);
 	memcpy(&ifindex, m.bytes + NLMSG_HDRLEN + offsetof(struct ifinfomsg, ifi_index),
@@ -69,6 +68,7 @@ static void a_mac_goes_out_as_the_kernel_wants_it(void **state)
 	const struct ifla_vf_mac mac = { .vf = PEER_VF, .mac = { 2, 1, 2, 3, 4, 5 } };
 
 	(void)state;
+	add_interface("7\n");
 	check_request((struct vio_vf_config){ .fields = VIO_VF_MAC,
 					      .mac = { 2, 1, 2, 3, 4, 5 } },
 		      IFLA_VF_MAC, &mac, sizeof(mac));
@@ -81,6 +81,7 @@ static void a_vlan_goes_out_with_priority_and_protocol(void **state)
 	};
 
 	(void)state;
+	add_interface("7\n");
 	check_request((struct vio_vf_config){ .fields = VIO_VF_VLAN,
 					      .vlan = 100,
 					      .qos = 3,
@@ -93,6 +94,7 @@ static void a_maximum_alone_leaves_the_minimum(void **state)
 	const struct ifla_vf_tx_rate rate = { .vf = PEER_VF, .rate = 100 };
 
 	(void)state;
+	add_interface("7\n");
 	check_request((struct vio_vf_config){ .fields = VIO_VF_MAX_RATE,
 					      .max_tx_mbps = 100,
 					      .min_tx_mbps = 77 },
@@ -106,6 +108,7 @@ static void both_rates_go_out_as_one(void **state)
 					   .max_tx_rate = 100 };
 
 	(void)state;
+	add_interface("7\n");
 	check_request(
 		(struct vio_vf_config){ .fields = VIO_VF_MIN_RATE | VIO_VF_MAX_RATE,
 					.max_tx_mbps = 100,
@@ -120,6 +123,7 @@ static void spoof_checking_trust_and_link_go_out_alone(void **state)
 	const struct ifla_vf_link_state link = { .vf = PEER_VF, .link_state = 2 };
 
 	(void)state;
+	add_interface("7\n");
 	check_request(
 		(struct vio_vf_config){ .fields = VIO_VF_SPOOFCHK, .spoofchk = 1 },
 		IFLA_VF_SPOOFCHK, &spoofchk, sizeof(spoofchk));
