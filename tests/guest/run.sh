@@ -69,8 +69,10 @@ run_vf_suite()
 		-device "nvme-subsys,id=subsys"
 		-device "nvme,bus=port1,serial=vio,subsys=subsys,$pool,$each"
 	)
-	guest_files=("$build"/tests/guest/guest_vfconf)
-	guest_run show "$limit" guest_vfconf || broken=1
+	guest_files=("$build"/tests/guest/guest_{vfconf,netdevsim}
+		"$("$guest_dir/netdevsim.sh")/netdevsim.ko")
+	guest_run show "$limit" guest_vfconf \
+		"modprobe -a psample macsec udp_tunnel" guest_netdevsim || broken=1
 }
 
 journal_needs_replay()
