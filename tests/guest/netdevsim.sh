@@ -48,11 +48,14 @@ relocate()
 # Without type information, which needs a tool and the whole kernel to be made.
 arrange()
 {
+	local -a options=(CONFIG_NETDEVSIM=m CONFIG_DEBUG_INFO_BTF_MODULES=)
+
 	tar -C "$new" --strip-components=3 -xJf "$new/root/usr/src/$source.tar.xz" \
-		"$source/$driver" 2>>"$log" || die "$source is not as expected, see $log"
+		"$source/$driver" 2>>"$log" ||
+		die "$source is not as expected, see $log"
 	relocate
-	make -C "$new/root/usr/src/linux-headers-$version" M="$new/netdevsim" -j 2 \
-		CONFIG_NETDEVSIM=m CONFIG_DEBUG_INFO_BTF_MODULES= modules >>"$log" 2>&1 ||
+	make -C "$new/root/usr/src/linux-headers-$version" M="$new/netdevsim" \
+		-j 2 "${options[@]}" modules >>"$log" 2>&1 ||
 		die "netdevsim does not build, see $log"
 	cp "$new/netdevsim/netdevsim.ko" "$new/"
 	rm -rf "$new/root" "$new/netdevsim"
