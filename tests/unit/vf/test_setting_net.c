@@ -76,11 +76,14 @@ static void a_mac_goes_out_as_the_kernel_wants_it(void **state)
 
 static void a_vlan_goes_out_with_priority_and_protocol(void **state)
 {
-	const struct ifla_vf_vlan_info vlan = {
-		.vf = PEER_VF, .vlan = 100, .qos = 3, .vlan_proto = htobe16(0x88a8)
-	};
+	struct ifla_vf_vlan_info vlan;
 
 	(void)state;
+	memset(&vlan, 0, sizeof(vlan)); /* its padding as well */
+	vlan.vf = PEER_VF;
+	vlan.vlan = 100;
+	vlan.qos = 3;
+	vlan.vlan_proto = htobe16(0x88a8);
 	add_interface("7\n");
 	check_request((struct vio_vf_config){ .fields = VIO_VF_VLAN,
 					      .vlan = 100,
