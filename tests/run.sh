@@ -36,7 +36,7 @@ bench     valgrind
 fuzz      clang libclang-rt-14-dev llvm-14
 coverage  gcovr
 kernel    debian-archive-keyring make util-linux xz-utils
-guest     debian-archive-keyring util-linux
+guest     debian-archive-keyring libelf1 make util-linux xz-utils
 clients   debian-archive-keyring util-linux valgrind libc6-dbg
 demo      debian-archive-keyring util-linux
 "

@@ -14,6 +14,7 @@ modules=(
 	9p 9pnet_virtio
 	igb igbvf nvme
 	vfio vfio-pci vfio_iommu_type1
+	psample macsec udp_tunnel
 )
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
