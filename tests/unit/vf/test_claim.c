@@ -49,10 +49,10 @@ static int claim(struct stage *s)
 static void release(struct stage *s, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
-		assert_int_equal(process_wait(&s->p, vio_vf_release(s->vf[i],
-								    process_done,
-								    &s->p, &s->err)),
-				 0);
+		assert_int_equal(
+			process_wait(&s->p, vio_vf_release(s->vf[i], process_done,
+							   &s->p, &s->err)),
+			0);
 }
 
 static void expect_refusal(struct stage *s, int code)
@@ -395,8 +395,8 @@ static void a_path_without_acs_is_exdev(void **state)
 	expect_refusal(s, -EXDEV);
 }
 
-static int64_t prefer_last(void *opaque, const struct vio_pci_info *vf,
-			   const struct vio_pci_info *pf)
+static int64_t
+prefer_last(void *opaque, const struct vio_pci_info *vf, const struct vio_pci_info *pf)
 {
 	(void)opaque;
 	return pf->numa_node == 1 && vf->vf_index == 1 ? 5 : -1;
@@ -486,8 +486,7 @@ static void begin_release(struct claimant *c)
 	struct vio_error err = VIO_ERROR_INIT;
 
 	c->p.n_done = 0;
-	assert_int_equal(
-		vio_vf_release(c->vf[c->n - 1], process_done, &c->p, &err), 0);
+	assert_int_equal(vio_vf_release(c->vf[c->n - 1], process_done, &c->p, &err), 0);
 	c->doing = RELEASING;
 }
 
