@@ -293,11 +293,10 @@ int process_wait(struct process *p, int ret)
 	return p->result;
 }
 
-int process_step(struct process *p)
+void process_settle(struct process *p)
 {
 	if (vio_async_get_pending(p->ctx->async))
 		vio_test_wait_fd(vio_ctx_get_fd(p->ctx));
-	return vio_ctx_dispatch(p->ctx, 1);
 }
 
 int process_claim(struct process *p, struct vio_vf **out)

@@ -515,7 +515,7 @@ static void turn(struct claimant *c, uint32_t *seed, int is_last)
 		begin_release(c);
 		break;
 	default:
-		process_step(&c->p);
+		assert_true(vio_ctx_dispatch(c->p.ctx, 1) >= 0);
 		if (c->p.n_done)
 			end_op(c);
 	}
@@ -534,7 +534,10 @@ static void run_interleaving(struct scene *scene, struct claimant *all, uint32_t
 	uint32_t n = 0;
 
 	while (n < 200 || !is_idle(all)) {
-		turn(&all[next_random(&seed) % CLAIMANTS], &seed, n >= 200);
+		struct claimant *c = &all[next_random(&seed) % CLAIMANTS];
+
+		turn(c, &seed, n >= 200);
+		process_settle(&c->p);
 		verify_owners(scene, all);
 		assert_true(n++ < 100000);
 	}
