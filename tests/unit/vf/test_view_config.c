@@ -80,6 +80,51 @@ static void capabilities_without_msix_vectors_hide_msix(void **state)
 	assert_int_equal(get(scene, AT_PM + 1, 1), AT_EXPRESS);
 }
 
+static void a_second_capability_of_a_kind_is_hidden(void **state)
+{
+	static const uint32_t ids[] = { 0x01, 0x10, 0x13 };
+	struct scene *scene = *state;
+
+	for (uint32_t i = 0; i < sizeof(ids) / sizeof(*ids); i++) {
+		function_prepare(&scene->function);
+		config_set(&scene->function, AT_AF + 1, 0x58, 1);
+		config_set(&scene->function, 0x58, ids[i], 4);
+		assert_int_equal(scene_create_view(scene), 0);
+		assert_int_equal(get(scene, AT_AF + 1, 1), 0);
+		assert_int_equal(get(scene, 0x58, 4), 0);
+		vio_view_destroy(scene->view);
+		scene->view = NULL;
+	}
+}
+
+static void the_first_version_of_pci_express_is_shorter(void **state)
+{
+	struct scene *scene = *state;
+
+	config_set(&scene->function, AT_EXPRESS + 2, 0x0001, 2);
+	config_set(&scene->function, AT_EXPRESS + 0x0c, 0x00000c11, 4);
+	config_set(&scene->function, AT_EXPRESS + 0x2c, UINT32_MAX, 4);
+	assert_int_equal(scene_create_view(scene), 0);
+	assert_int_equal(get(scene, AT_EXPRESS + 0x0c, 4), 0x11);
+	assert_int_equal(get(scene, AT_EXPRESS + 0x2c, 4), 0);
+	vio_view_destroy(scene->view);
+	scene->view = NULL;
+	config_set(&scene->function, AT_EXPRESS + 2, 0x0091, 2);
+	assert_int_equal(scene_create_view(scene), 0);
+	assert_int_equal(get(scene, AT_EXPRESS + 0x0c, 4), 0);
+}
+
+static void registers_of_what_has_gone_read_as_ones(void **state)
+{
+	struct scene *scene = *state;
+
+	scene_place(scene);
+	scene->function.is_gone = 1;
+	assert_true(vio_view_read_bar(scene->view, 2, 0, 4) == UINT32_MAX);
+	vio_view_write_bar(scene->view, 2, 0, 1, 4);
+	assert_int_equal(scene->function.bars[2][0], 0);
+}
+
 static void vendor_registers_are_read_from_the_device(void **state)
 {
 	struct scene *scene = *state;
@@ -262,6 +307,9 @@ int main(void)
 		WITHOUT_VIEW(without_capabilities_status_says_so),
 		WITHOUT_VIEW(conventional_configuration_space_ends_at_256),
 		WITHOUT_VIEW(capabilities_without_msix_vectors_hide_msix),
+		WITHOUT_VIEW(a_second_capability_of_a_kind_is_hidden),
+		WITHOUT_VIEW(the_first_version_of_pci_express_is_shorter),
+		WITH_VIEW(registers_of_what_has_gone_read_as_ones),
 		WITH_VIEW(vendor_registers_are_read_from_the_device),
 		WITH_VIEW(writes_to_what_is_not_the_guests_are_dropped),
 		WITH_VIEW(accesses_that_are_none_answer_all_ones),

@@ -69,6 +69,7 @@ static const struct nonsense nonsenses[] = {
 	{ AT_AF + 1, 1, AT_PM },                     /* a loop */
 	{ AT_MSI + 1, 1, AT_MSI },                   /* a hidden one that loops */
 	{ AT_PM + 1, 1, AT_PM + 4 },                 /* overlaps; its type is below */
+	{ 0x34, 2, 0x00fc },                         /* no room; its type is below */
 	{ 0x34, 1, 0x20 },                           /* in the header */
 	{ AT_VENDOR + 2, 1, 0xff },                  /* too long */
 	{ AT_VENDOR + 1, 2, 0x3000 },                /* the last, over the end */
@@ -100,6 +101,8 @@ static void functions_that_make_no_sense_are_refused(void **state)
 		config_set(&scene->function, n->at, n->value, n->n);
 		if (n->value == AT_PM + 4)
 			config_set(&scene->function, AT_PM + 4, 0x0009, 2);
+		if (n->value == 0x00fc)
+			config_set(&scene->function, 0xfc, 0x0001, 2);
 		if (n->at == AT_SRIOV)
 			config_set(&scene->function, AT_SERIAL + 4, 0x0003, 4);
 		if (scene_create_view(scene) != -EBADMSG)
@@ -142,6 +145,45 @@ static void a_function_that_does_not_answer_is_refused(void **state)
 	scene->function.is_gone = 0;
 	config_set(&scene->function, 0, UINT32_MAX, 4);
 	assert_int_equal(scene_create_view(scene), -ENODEV);
+}
+
+static void a_function_that_goes_while_looked_at_is_refused(void **state)
+{
+	struct scene *scene = *state;
+
+	/* The bytes, Command read, Command written. */
+	for (uint32_t i = 1; i <= 3; i++) {
+		function_prepare(&scene->function);
+		scene->function.goes_at = i;
+		assert_int_equal(scene_create_view(scene), -ENODEV);
+		assert_int_equal(scene->function.n_mapped, 0);
+	}
+}
+
+static void a_part_that_cannot_be_asked_for_is_an_error(void **state)
+{
+	struct scene *scene = *state;
+
+	/* Configuration space, vectors, five BARs of which one is two. */
+	for (uint32_t i = 1; i <= 7; i++) {
+		function_prepare(&scene->function);
+		scene->function.refuses_at = i;
+		assert_int_equal(scene_create_view(scene), -EIO);
+	}
+}
+
+static void attaching_what_goes_meanwhile_leaves_the_view_detached(void **state)
+{
+	struct scene *scene = *state;
+
+	assert_int_equal(vio_view_detach(scene->view, NULL), 0);
+	scene->other.goes_at = 3;
+	assert_int_equal(vio_view_attach(scene->view, as_vfio(&scene->other), NULL),
+			 -ENODEV);
+	assert_int_equal(scene->other.n_mapped, 0);
+	assert_int_equal(scene->route_fd[3], -1);
+	assert_null(scene_find(scene, BAR0_GPA)->hva);
+	assert_int_equal(vio_view_detach(scene->view, NULL), -EALREADY);
 }
 
 static void detaching_leaves_nothing_with_the_function(void **state)
@@ -307,6 +349,9 @@ int main(void)
 		WITHOUT_VIEW(functions_that_make_no_sense_are_refused),
 		WITHOUT_VIEW(bars_of_impossible_sizes_are_refused),
 		WITHOUT_VIEW(a_function_that_does_not_answer_is_refused),
+		WITHOUT_VIEW(a_function_that_goes_while_looked_at_is_refused),
+		WITHOUT_VIEW(a_part_that_cannot_be_asked_for_is_an_error),
+		USED(attaching_what_goes_meanwhile_leaves_the_view_detached),
 		USED(detaching_leaves_nothing_with_the_function),
 		USED(a_detached_view_answers_from_what_was_saved),
 		USED(a_guest_goes_on_writing_while_detached),

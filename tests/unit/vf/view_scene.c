@@ -105,6 +105,8 @@ read_region(struct vio_vfio *vfio, uint32_t index, struct vio_vfio_region *regio
 {
 	struct function *f = of(vfio);
 
+	if (++f->n_regions == f->refuses_at)
+		return -EIO;
 	if (index < 6)
 		region->length_bytes = f->bar_bytes[index];
 	if (index == VIO_VFIO_CONFIG_REGION)
@@ -113,6 +115,13 @@ read_region(struct vio_vfio *vfio, uint32_t index, struct vio_vfio_region *regio
 	if (index == VIO_VFIO_MSIX)
 		region->n_vectors = f->n_vectors;
 	return 0;
+}
+
+static int is_gone(struct function *f)
+{
+	if (f->goes_at && !--f->goes_at)
+		f->is_gone = 1;
+	return f->is_gone;
 }
 
 /* An access out of a region is the view's mistake. */
@@ -130,7 +139,7 @@ static uint8_t *find_bytes(struct function *f, uint32_t index, uint64_t at, uint
 static int
 device_read(struct vio_vfio *vfio, uint32_t index, uint64_t at, void *out, uint32_t n)
 {
-	if (of(vfio)->is_gone)
+	if (is_gone(of(vfio)))
 		return -ENODEV;
 	memcpy(out, find_bytes(of(vfio), index, at, n), n);
 	return 0;
@@ -139,7 +148,7 @@ device_read(struct vio_vfio *vfio, uint32_t index, uint64_t at, void *out, uint3
 static int device_write(struct vio_vfio *vfio, uint32_t index, uint64_t at,
 			const void *data, uint32_t n)
 {
-	if (of(vfio)->is_gone)
+	if (is_gone(of(vfio)))
 		return -ENODEV;
 	of(vfio)->n_config_writes += index == VIO_VFIO_CONFIG_REGION;
 	memcpy(find_bytes(of(vfio), index, at, n), data, n);

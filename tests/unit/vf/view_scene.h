@@ -39,7 +39,10 @@ struct function {
 	uint8_t bars[6][BAR0_BYTES];
 	uint32_t can_map;
 	uint32_t n_vectors;
-	int is_gone;       /* all it answers is -ENODEV */
+	int is_gone;        /* all it answers is -ENODEV */
+	uint32_t goes_at;   /* it goes with this access, counted from 1; 0: never */
+	uint32_t n_regions; /* asked for; the one refuses_at is refused */
+	uint32_t refuses_at;
 	int map_errno;     /* negative: of map_bar */
 	int connect_errno; /* negative: of set_interrupts */
 	uint32_t n_mapped; /* into this process */
