@@ -90,17 +90,15 @@ int vio_dom_create(struct vio_ctx *ctx, const char *name, struct vio_dom **out)
 	const struct vio_env *env = vio_env_of(ctx);
 	size_t n = name ? strnlen(name, NAME_BYTES) : 0;
 	struct vio_dom *dom;
-	int ret;
 
 	if (!n || n == NAME_BYTES)
 		return -EINVAL;
 	dom = VIO_NEW(env, struct vio_dom);
 	if (!dom)
 		return -ENOMEM;
-	ret = -pthread_mutex_init(&dom->lock, NULL);
-	if (ret) {
+	if (pthread_mutex_init(&dom->lock, NULL)) {
 		VIO_DELETE(env, dom);
-		return ret;
+		return -ENOMEM;
 	}
 	dom->env = env;
 	memcpy(dom->name, name, n);

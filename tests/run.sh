@@ -18,8 +18,8 @@ jobs=$(nproc)
 soak=
 failures=0
 
-suites="build unit lint abi consumer asan tsan valgrind docs bench fuzz kernel guest"
-suites+=" clients demo"
+suites="build unit lint abi consumer asan tsan valgrind docs bench fuzz coverage"
+suites+=" kernel hostile guest clients demo"
 
 # Suites, or all, and the Debian packages they need.
 packages="
@@ -34,10 +34,23 @@ valgrind  valgrind libc6-dbg
 docs      doxygen
 bench     valgrind
 fuzz      clang libclang-rt-14-dev llvm-14
+coverage  gcovr
 kernel    debian-archive-keyring make util-linux xz-utils
-guest     debian-archive-keyring util-linux
+guest     debian-archive-keyring libelf1 make util-linux xz-utils
 clients   debian-archive-keyring util-linux valgrind libc6-dbg
 demo      debian-archive-keyring util-linux
+"
+
+# Fuzz targets, and the files that read what each of them feeds. What creates and
+# destroys an object around them reads no more than parameters.
+parsers="
+memory      lib/mem
+params      lib/core/params.h lib/core/error.c
+split_ring  lib/ring/pop.c lib/ring/push.c
+vhost_user  lib/device/backend_message.c lib/device/backend_stop.c
+vhost_user  lib/device/vhost_config.c lib/device/vhost_features.c
+vhost_user  lib/device/vhost_log.c lib/device/vhost_memory.c lib/device/vhost_socket.c
+vhost_user  lib/device/vhost_status.c lib/device/vhost_vring.c
 "
 
 # The warnings every source is compiled with, by both compilers.
@@ -218,43 +231,90 @@ suite_docs() {
 }
 
 suite_bench() {
-	need tests/bench/run.sh && CC=gcc compile bench --buildtype=release &&
-		tests/bench/run.sh "$run/bench" ${soak:---smoke}
-}
-
-# fuzz_target PROGRAM SECONDS: replays its corpus, then looks further for a while.
-fuzz_target() {
-	local name corpus found status=0
-	name=$(basename "$1")
-	name=${name#libfuzzer_}
-	corpus=$root/tests/fuzz/corpus/$name
-	found=$run/corpus/$name
-	need "$corpus" || return
-	rm -rf "$found"
-	mkdir -p "$found"
-	check "$name replays its corpus" "$1" -runs=0 "$corpus" || status=1
-	check "$name finds nothing in $2 s" "$1" -max_total_time="$2" -timeout=10 \
-		-artifact_prefix="$found." -print_final_stats=1 "$found" "$corpus" ||
-		status=1
+	local status=0
+	need tests/bench/run.sh && CC=gcc compile bench --buildtype=release || return
+	tests/bench/run.sh "$run/bench" ${soak:---smoke} || status=1
+	check "a lease hit takes 12 instructions at the most" tests/bench/count.sh \
+		"$run/bench/tests/bench/limit_take" 12 || status=1
 	return "$status"
 }
 
-# The targets bring their sanitizers along.
+# parser_coverage NAME RUNS INPUTS...: the lines of its parser that they reach.
+parser_coverage() {
+	local name=$1 runs=$2 key list files=()
+	local program=$run/fuzz/tests/fuzz/libfuzzer_$1 profile=$run/corpus/$1
+	shift 2
+	while read -r key list; do
+		[ "$key" = "$name" ] && read -ra files <<<"${files[*]} $list"
+	done <<<"$parsers"
+	LLVM_PROFILE_FILE=$profile.raw "$program" -runs=0 "$@" >"$profile.log" 2>&1 &&
+		llvm-profdata-14 merge -o "$profile.data" "$profile.raw" &&
+		llvm-cov-14 export -summary-only -instr-profile="$profile.data" \
+			"$program" >"$profile.json" &&
+		tests/coverage.py fuzz "$name" "$runs" "${files[@]}" <"$profile.json"
+}
+
+# fuzz_target NAME SECONDS: replays its corpus, looks further for a while, and
+# says how much of its parser all those inputs have reached.
+fuzz_target() {
+	local name=$1 program=$run/fuzz/tests/fuzz/libfuzzer_$1 status=0 runs
+	local corpus=$root/tests/fuzz/corpus/$1 found=$run/corpus/$1
+	need "$corpus" || return
+	rm -rf "$found" "$found".*
+	mkdir -p "$found"
+	check "$name replays its corpus" "$program" -runs=0 "$corpus" || status=1
+	check "$name finds nothing in $2 s" "$program" -max_total_time="$2" \
+		-timeout=10 -artifact_prefix="$found." -print_final_stats=1 \
+		"$found" "$corpus" 2>"$found.stats" || status=1
+	tail -n 40 "$found.stats"
+	runs=$(awk '/executed_units/ { print $2 }' "$found.stats")
+	parser_coverage "$name" "${runs:-0}" "$found" "$corpus" || status=1
+	return "$status"
+}
+
+# The targets bring their sanitizers along. One that has no row in the table of
+# parsers fails: what it should reach is not known.
 suite_fuzz() {
 	local target seconds=5 status=0
 	[ -n "$soak" ] && seconds=600
-	CC=clang compile fuzz -Dfuzz=true -Dexamples=false || return
-	for target in "$run/fuzz/tests/fuzz"/libfuzzer_*; do
-		if [ -f "$target" ] && [ -x "$target" ]; then
-			fuzz_target "$target" "$seconds" || status=1
-		fi
+	export LLVM_PROFILE_FILE=/dev/null
+	CC=clang compile fuzz -Dfuzz=true -Dexamples=false \
+		"-Dc_args=-fprofile-instr-generate -fcoverage-mapping" \
+		-Dc_link_args=-fprofile-instr-generate || return
+	for target in tests/fuzz/fuzz_*.c; do
+		target=$(basename "$target" .c)
+		fuzz_target "${target#fuzz_}" "$seconds" || status=1
 	done
+	return "$status"
+}
+
+# The tests' children leave by _exit(): they write their counts before, by a
+# function that the linker is told to bring along.
+suite_coverage() {
+	local status=0
+	tests/coverage.py --self-test || status=1
+	CC=gcc compile coverage --buildtype=debug -Db_coverage=true \
+		-Dc_link_args=-Wl,-u,__gcov_dump || return
+	find "$run/coverage" -name '*.gcda' -delete
+	check "all tests pass" meson test -C "$run/coverage" --no-rebuild \
+		--num-processes "$jobs" --print-errorlogs --suite unit --suite fuzz \
+		-t 4 || status=1
+	tests/coverage.py tests "$run/coverage" tests/coverage.md || status=1
 	return "$status"
 }
 
 suite_kernel() {
 	need tests/kernel/run.sh && compile_gcc &&
 		tests/kernel/run.sh "$run/gcc" ${soak:+"$soak"}
+}
+
+# The whole tree with sanitizers: device, library and the attacker.
+suite_hostile() {
+	export ASAN_OPTIONS=detect_leaks=1:halt_on_error=1
+	export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+	need tests/hostile/run.sh &&
+		CC=gcc compile asan -Db_sanitize=address,undefined &&
+		tests/hostile/run.sh "$run/asan" ${soak:+"$soak"}
 }
 
 suite_guest() {

@@ -119,7 +119,8 @@ struct vio_backend_params {
  *                  caller's
  * @return 0; -EINVAL: no ctx, a required callback missing, n_queues or
  * max_queue_size out of range, an unknown flag, queue_features beyond
- * VIO_QUEUE_FEATURES; -ENOTSOCK; -E2BIG: see @ref abi; -ENOMEM; -ECHILD.
+ * VIO_QUEUE_FEATURES; -ENOTSOCK; -E2BIG: see @ref abi; -ENOMEM; -ECHILD; or
+ * what epoll_ctl(2) answers.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int

@@ -68,7 +68,8 @@ struct vio_ctx_params {
  * @param err       optional, filled on failure
  * @return 0; -EINVAL: an unknown flag, an allocator without both functions, or
  * reserved is not 0; -E2BIG: see @ref abi; -ENOMEM; -EMFILE, -ENFILE: no
- * descriptor left.
+ * descriptor left; or what else mmap(2), madvise(2), epoll_create1(2) or
+ * eventfd(2) answer.
  * @par Threads  Any.
  */
 VIO_API VIO_MUST_CHECK int vio_ctx_create(const struct vio_ctx_params *params,

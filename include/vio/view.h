@@ -23,7 +23,10 @@ VIO_BEGIN_DECLS
 
 struct vio_view;
 
-/** What a view asks its monitor. Start from VIO_VIEW_OPS_INIT. */
+/**
+ * What a view asks its monitor. Start from VIO_VIEW_OPS_INIT. The callbacks do not call
+ * the view, but reset may: it is the last that an access does.
+ */
 struct vio_view_ops {
 	uint32_t size;  /**< sizeof(struct vio_view_ops) */
 	uint32_t flags; /**< 0 */
@@ -65,7 +68,8 @@ struct vio_view_ops {
  * @param[out] out  the caller's, to vio_view_destroy()
  * @param err       optional, filled on failure
  * @return 0; -EINVAL: a required callback is missing; -EBADMSG: its configuration
- * space makes no sense; -ENODEV: the function has gone; -EMFILE; -ENOMEM; -E2BIG.
+ * space makes no sense; -ENODEV: the function has gone; -EMFILE: a descriptor for each
+ * vector is needed; -ENOMEM; -E2BIG; what vio_vfio_read() answers.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int vio_view_create(struct vio_ctx *ctx, struct vio_vfio *vfio,
@@ -85,7 +89,7 @@ VIO_API uint32_t vio_view_read(struct vio_view *view, uint32_t offset, uint32_t 
 
 /**
  * A guest's write to configuration space. Writes to what is not the guest's are
- * dropped, as by hardware.
+ * dropped, as by hardware. May call any of the callbacks, and connects interrupts.
  * @param view    a view
  * @param offset  0 to 4095
  * @param value   the lowest @p n bytes count
@@ -101,7 +105,8 @@ vio_view_write(struct vio_view *view, uint32_t offset, uint32_t value, uint32_t 
  * @param bar     0 to 5
  * @param offset  in the BAR
  * @param n       1, 2, 4 or 8, aligned to itself
- * @return the value; all ones where there is nothing.
+ * @return the value; all ones where there is nothing, or the guest has not enabled
+ * memory, or a register of a function that is not there.
  * @par Threads  One per object.
  */
 VIO_API uint64_t vio_view_read_bar(struct vio_view *view, uint32_t bar, uint64_t offset,
@@ -137,7 +142,8 @@ VIO_API int vio_view_detach(struct vio_view *view, struct vio_error *err);
  * @param view  a view without a function
  * @param vfio  of the same vendor, device and BAR sizes
  * @param err   optional, names what differs
- * @return 0; -EBUSY: there is one; -EXDEV: it is not alike; -ENODEV: it has gone.
+ * @return 0; -EBUSY: there is one; -EINVAL: vfio is NULL; -EXDEV: it is not alike;
+ * -ENODEV: it has gone; -ENOMEM; what vio_vfio_read() answers.
  * What the device kept inside is lost: the guest's driver must be told.
  * @par Threads  One per context.
  */

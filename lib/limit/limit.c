@@ -130,8 +130,11 @@ int vio_limit_create(struct vio_ctx *ctx, const struct vio_limit_params *params,
 	if (!limit)
 		return vio_fail(err, -ENOMEM, "no memory for a limit");
 
+	if (pthread_mutex_init(&limit->lock, NULL)) {
+		VIO_DELETE(env, limit);
+		return vio_fail(err, -ENOMEM, "no lock for a limit");
+	}
 	limit->env = env;
-	pthread_mutex_init(&limit->lock, NULL);
 	vio_node_prepare(limit, &config, now_ns);
 	vio_env_hold(env);
 	*out = limit;

@@ -52,7 +52,7 @@ static struct vio_async_call *take_call(struct call_list *list)
 	return call;
 }
 
-static int64_t make_call(const struct vio_sys *sys, const struct vio_async_call *c)
+static int64_t make_call(const struct vio_sys *sys, struct vio_async_call *c)
 {
 	const bool at_offset = c->offset != -1;
 
@@ -73,6 +73,8 @@ static int64_t make_call(const struct vio_sys *sys, const struct vio_async_call 
 		return sys->fsync(sys->opaque, c->fd);
 	case VIO_ASYNC_IOCTL:
 		return sys->ioctl(sys->opaque, c->fd, c->request, c->buf);
+	case VIO_ASYNC_RUN:
+		return c->run(c);
 	}
 	return -EOPNOTSUPP;
 }
@@ -193,15 +195,12 @@ uint32_t vio_work_get_threads(struct vio_work *work)
 int vio_work_create(const struct vio_env *env, struct vio_work **out)
 {
 	struct vio_work *work = VIO_NEW(env, struct vio_work);
-	int ret;
 
 	if (!work)
 		return -ENOMEM;
-	ret = -pthread_mutex_init(&work->lock, NULL);
-	if (ret)
+	if (pthread_mutex_init(&work->lock, NULL))
 		goto free_work;
-	ret = -pthread_cond_init(&work->changed, NULL);
-	if (ret)
+	if (pthread_cond_init(&work->changed, NULL))
 		goto destroy_lock;
 	work->env = env;
 	work->queued.end = &work->queued.first;
@@ -214,7 +213,7 @@ destroy_lock:
 	pthread_mutex_destroy(&work->lock);
 free_work:
 	VIO_DELETE(env, work);
-	return ret;
+	return -ENOMEM;
 }
 
 /* In a child the lock may be held by a thread that does not exist there. */

@@ -128,7 +128,7 @@ static int set_next(struct vio_plan *plan);
 
 static void note_refusal(struct vio_plan *plan, uint32_t bit, int result)
 {
-	if (!plan->report || plan->is_undoing)
+	if (!plan->report)
 		return;
 	if (result == -EOPNOTSUPP)
 		plan->report->unsupported |= bit;
@@ -136,7 +136,10 @@ static void note_refusal(struct vio_plan *plan, uint32_t bit, int result)
 		plan->report->refused |= bit;
 }
 
-/* Going forward the first that fails ends it; undoing goes on to the others. */
+/*
+ * Going forward the first that fails ends it. Undoing goes on to the others, and what
+ * is read back decides: a field that the driver refused to change needs no undoing.
+ */
 static void set_done(struct vio_setting_call *call, int result)
 {
 	struct vio_plan *plan = plan_of(call);
@@ -146,13 +149,12 @@ static void set_done(struct vio_setting_call *call, int result)
 	/* The answer was lost: what is read back tells. */
 	if (result == -ENOBUFS)
 		result = 0;
-	if (result < 0) {
+	if (result < 0 && !plan->setting_result)
+		plan->setting_result = result;
+	if (result < 0 && !plan->is_undoing) {
 		note_refusal(plan, bit, result);
-		fail_call(plan, result);
-		if (!plan->setting_result)
-			plan->setting_result = result;
-		if (!plan->is_undoing)
-			plan->todo = 0;
+		vio_plan_resume(plan, fail_call(plan, result));
+		return;
 	}
 	result = set_next(plan);
 	if (result != VIO_PLAN_WAITS)
@@ -169,7 +171,7 @@ static int set_next(struct vio_plan *plan)
 	if (bit & RATES)
 		bit = plan->todo & RATES;
 	if (!bit)
-		return plan->setting_result;
+		return 0;
 	fill_call(plan, set_done);
 	if (!plan->is_undoing)
 		copy_fields(&plan->setting.config, &plan->wanted, bit);
@@ -216,9 +218,11 @@ int vio_plan_put_back_settings(struct vio_plan *plan)
 
 static int verify(struct vio_plan *plan, const struct vio_vf_config *wanted)
 {
+	const int ret = plan->setting_result ? plan->setting_result : -EIO;
+
 	if (vio_setting_is_equal(&plan->setting.config, wanted, wanted->fields))
 		return 0;
-	return vio_plan_fail(plan, -EIO,
+	return vio_plan_fail(plan, ret,
 			     "its settings read back otherwise than they were set");
 }
 

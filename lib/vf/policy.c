@@ -124,8 +124,9 @@ insert(const struct vio_policy_vf **out, uint32_t n, const struct vio_policy_vf 
 
 /* Why there are too few. */
 struct shortage {
-	uint32_t n_fit;  /* whoever has them */
-	uint32_t n_free; /* isolated or not */
+	uint32_t n_fit;    /* whoever has them */
+	uint32_t n_free;   /* isolated or not */
+	uint32_t n_usable; /* free and isolated as was asked for */
 	uint32_t n_claimed;
 	const struct vio_policy_vf *holder; /* alive before dead before unknown */
 	const struct vio_policy_vf *shared;
@@ -141,12 +142,13 @@ static void count(const struct vio_policy *policy, struct shortage *s)
 			continue;
 		if (vf->standing == VIO_LEASE_FREE) {
 			s->n_free++;
+			s->n_usable += vf->is_alone != 0;
 			if (!vf->is_alone)
 				s->shared = vf;
 		} else if (!s->holder || vf->standing < s->holder->standing) {
 			s->holder = vf;
 		}
-		s->n_fit += vf->is_alone;
+		s->n_fit += vf->is_alone != 0;
 	}
 }
 
@@ -201,6 +203,11 @@ static int fail_short(const struct vio_policy *policy, struct vio_error *err)
 	struct shortage s = { .n_fit = 0 };
 
 	count(policy, &s);
+	if (s.n_usable >= r->n)
+		return vio_fail(err, -ENOSPC,
+				"%u VFs are free, but not apart, or the link has no "
+				"bandwidth left, or the score rules them out",
+				s.n_usable);
 	if (s.shared && s.n_free >= r->n)
 		return fail_shared(policy, s.shared, err);
 	if (r->flags & VIO_VF_FROM_PF)

@@ -47,8 +47,8 @@ struct vio_fake_function *vio_fake_pci_find(struct vio_fake_pci *pci, const char
 static int
 matches(const struct vio_fake_function *function, const struct vio_fake_driver *driver)
 {
-	const char *wanted = function->override[0] ? function->override
-						   : function->kind;
+	const char *wanted =
+		function->override[0] ? function->override : function->kind;
 
 	return !strcmp(driver->name, wanted);
 }
@@ -150,9 +150,9 @@ void vio_fake_pci_prepare(struct vio_fake_pci *pci, struct vio_fake *fake)
 	pci->fake = fake;
 	vio_fake_add_dir(fake, VIO_FAKE_PCI_ROOT "/bus/pci/devices");
 	vio_fake_add_dir(fake, VIO_FAKE_PCI_ROOT "/bus/pci/drivers");
-	vio_fake_add_attr(fake, VIO_FAKE_PCI_ROOT "/bus/pci/drivers_probe",
-			  &(struct vio_fake_attr){ .store = store_probe,
-						   .opaque = pci });
+	vio_fake_add_attr(
+		fake, VIO_FAKE_PCI_ROOT "/bus/pci/drivers_probe",
+		&(struct vio_fake_attr){ .store = store_probe, .opaque = pci });
 }
 
 struct vio_fake_driver *
@@ -165,18 +165,18 @@ vio_fake_pci_add_driver(struct vio_fake_pci *pci, const char *name)
 	driver->pci = pci;
 	strcpy(driver->name, name);
 	print_path(path, "bus/pci/drivers/%s/unbind", name);
-	vio_fake_add_attr(pci->fake, path,
-			  &(struct vio_fake_attr){ .store = store_unbind,
-						   .opaque = driver });
+	vio_fake_add_attr(
+		pci->fake, path,
+		&(struct vio_fake_attr){ .store = store_unbind, .opaque = driver });
 	print_path(path, "bus/pci/drivers/%s/bind", name);
-	vio_fake_add_attr(pci->fake, path,
-			  &(struct vio_fake_attr){ .store = store_bind,
-						   .opaque = driver });
+	vio_fake_add_attr(
+		pci->fake, path,
+		&(struct vio_fake_attr){ .store = store_bind, .opaque = driver });
 	return driver;
 }
 
-static void add_text(struct vio_fake_function *function, const char *attr,
-		     const char *text)
+static void
+add_text(struct vio_fake_function *function, const char *attr, const char *text)
 {
 	char path[PATH_BYTES];
 
@@ -203,9 +203,9 @@ static void add_attrs(struct vio_fake_function *function)
 						   .store = store_override,
 						   .opaque = function });
 	print_path(path, "bus/pci/devices/%s/reset", function->name);
-	vio_fake_add_attr(fake, path,
-			  &(struct vio_fake_attr){ .store = store_reset,
-						   .opaque = function });
+	vio_fake_add_attr(
+		fake, path,
+		&(struct vio_fake_attr){ .store = store_reset, .opaque = function });
 	add_text(function, "vendor", "0x8086\n");
 	add_text(function, "class", "0x020000\n");
 	add_text(function, "reset_method", "flr\n");

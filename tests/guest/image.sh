@@ -12,7 +12,9 @@ modules=(
 	virtio_blk virtio_net
 	ext4
 	9p 9pnet_virtio
-	igb igbvf nvme vfio-pci vfio_iommu_type1
+	igb igbvf nvme
+	vfio vfio-pci vfio_iommu_type1
+	psample macsec udp_tunnel
 )
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

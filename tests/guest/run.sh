@@ -56,27 +56,40 @@ run_block_suite()
 
 # Two devices that make virtual functions, each below a port of its own: 01:00.0 and
 # 02:00.0. The one without a network behind it, the other without a disk.
-vf_devices()
+run_vf_suite()
 {
-	local pool=sriov_vq_flexible=8,sriov_vi_flexible=4
+	local pool=sriov_max_vfs=4,sriov_vq_flexible=8,sriov_vi_flexible=4
 	local each=sriov_max_vq_per_vf=4,sriov_max_vi_per_vf=2
 
 	guest_args=(
-		-device "intel-iommu,intremap=on,caching-mode=on"
 		-device "pcie-root-port,id=port0,slot=1,chassis=1"
 		-netdev "hubport,id=net0,hubid=0"
 		-device "igb,bus=port0,netdev=net0"
 		-device "pcie-root-port,id=port1,slot=2,chassis=2"
 		-device "nvme-subsys,id=subsys"
-		-device "nvme,bus=port1,serial=vio,subsys=subsys,sriov_max_vfs=4,$pool,$each"
+		-device "nvme,bus=port1,serial=vio,subsys=subsys,$pool,$each"
 	)
+	guest_files=("$build"/tests/guest/guest_{vfconf,netdevsim}
+		"$("$guest_dir/netdevsim.sh")/netdevsim.ko")
+	guest_run show "$limit" guest_vfconf \
+		"modprobe -a psample macsec udp_tunnel" guest_netdevsim || broken=1
 }
 
-run_vf_suite()
+# The same behind an IOMMU, with a disk that reads as zeros.
+run_vfio_suite()
 {
-	vf_devices
-	guest_files=("$build"/tests/guest/guest_vfconf)
-	guest_run show "$limit" guest_vfconf || broken=1
+	local zeros=file=null-co://,file.size=64M,file.read-zeroes=on
+
+	guest_args=(
+		-device "intel-iommu,intremap=on,caching-mode=on"
+		"${guest_args[@]}"
+		-drive "if=none,id=disk0,format=raw,$zeros"
+		-device "nvme-ns,drive=disk0,nsid=1,shared=on"
+	)
+	guest_words=intel_iommu=on
+	guest_files=("$build"/tests/guest/guest_vfio)
+	guest_run show "$limit" guest_vfio || broken=1
+	guest_words=''
 }
 
 # What vioctl and lspci say of each function is compared here, not shown.
@@ -101,9 +114,9 @@ copy_lspci()
 		xargs -I {} cp -L {} "$1"
 }
 
+# With the devices of run_vfio_suite.
 run_vioctl_suite()
 {
-	vf_devices
 	guest_words=intel_iommu=on
 	copy_lspci "$work/lspci"
 	: >"$work/functions"
@@ -167,6 +180,7 @@ main()
 	host_open "$1" "$1/guest.log"
 	run_block_suite
 	run_vf_suite
+	run_vfio_suite
 	run_vioctl_suite
 	for files in "${kills[@]}"; do
 		run_kill "$files"

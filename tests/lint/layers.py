@@ -26,7 +26,7 @@ ALLOWED = {
     'vf': {'core', 'heap', 'mem', 'sys'},
     'limit_hw': {'core', 'heap', 'limit', 'vf', 'sys'},
     'ckpt': {'core', 'heap', 'sys'},
-    'pci': {'core', 'heap', 'sys'},
+    'pci': {'core', 'heap', 'sys', 'vf'},
     'preload': {'core', 'heap', 'sys'},
     'ctx': EVERYTHING,
 }
@@ -38,7 +38,7 @@ CKPT_SCHEMA = 'ckpt/schema.h'
 HEADER_LAYER = {
     'common': 'core', 'error': 'core', 'version': 'core',
     'queue': 'ring', 'driver': 'ring', 'backend': 'device',
-    'host': 'vf', 'pci': 'vf', 'vfio': 'vf', 'pci_names': 'pci',
+    'host': 'vf', 'pci': 'vf', 'vfio': 'vf', 'view': 'vf', 'pci_names': 'pci',
 }
 # Types that every layer names: handles of the context, the ops of an allocator.
 HANDLES = {'ctx', 'dom', 'heap'}

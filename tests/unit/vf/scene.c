@@ -177,7 +177,10 @@ static void fill_sys(struct process *p)
 void scene_create(struct scene *scene)
 {
 	static const char *const names[SCENE_VFS] = {
-		"0000:01:10.0", "0000:01:10.2", "0000:02:10.0", "0000:02:10.2",
+		"0000:01:10.0",
+		"0000:01:10.2",
+		"0000:02:10.0",
+		"0000:02:10.2",
 	};
 
 	memset(scene, 0, sizeof(*scene));
@@ -290,11 +293,10 @@ int process_wait(struct process *p, int ret)
 	return p->result;
 }
 
-int process_step(struct process *p)
+void process_settle(struct process *p)
 {
 	if (vio_async_get_pending(p->ctx->async))
 		vio_test_wait_fd(vio_ctx_get_fd(p->ctx));
-	return vio_ctx_dispatch(p->ctx, 1);
 }
 
 int process_claim(struct process *p, struct vio_vf **out)
@@ -302,8 +304,8 @@ int process_claim(struct process *p, struct vio_vf **out)
 	struct vio_vf_request request = VIO_VF_REQUEST_INIT;
 	struct vio_error err = VIO_ERROR_INIT;
 
-	return process_wait(p, vio_vf_claim(p->host, &request, out, process_done, p,
-					    &err));
+	return process_wait(
+		p, vio_vf_claim(p->host, &request, out, process_done, p, &err));
 }
 
 /* A setting under way: its task brings the end in dispatch. */

@@ -70,8 +70,11 @@ void process_done(void *opaque, int result, const struct vio_error *err);
 /* @ret is what the call returned: waits for done, and returns its result. */
 int process_wait(struct process *process, int ret);
 
-/* Waits for the call under way, if any, and runs one callback. 0: nothing to run. */
-int process_step(struct process *process);
+/*
+ * Waits until the call under way, if any, has been made: nobody else's runs beside
+ * it then, and what comes next is the test's choice alone.
+ */
+void process_settle(struct process *process);
 
 /* An effect is about to be made: 0, or the error it has instead. */
 int process_reach(struct process *process);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Claims: what is asked for and refused, who gets what, and many at once. The last
- * runs eight claimants in every order that a seeded choice of who goes next makes.
+ * Claims: what is asked for and what is refused, and who gets what by which policy.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,10 +48,10 @@ static int claim(struct stage *s)
 static void release(struct stage *s, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
-		assert_int_equal(process_wait(&s->p, vio_vf_release(s->vf[i],
-								    process_done,
-								    &s->p, &s->err)),
-				 0);
+		assert_int_equal(
+			process_wait(&s->p, vio_vf_release(s->vf[i], process_done,
+							   &s->p, &s->err)),
+			0);
 }
 
 static void expect_refusal(struct stage *s, int code)
@@ -395,8 +394,8 @@ static void a_path_without_acs_is_exdev(void **state)
 	expect_refusal(s, -EXDEV);
 }
 
-static int64_t prefer_last(void *opaque, const struct vio_pci_info *vf,
-			   const struct vio_pci_info *pf)
+static int64_t
+prefer_last(void *opaque, const struct vio_pci_info *vf, const struct vio_pci_info *pf)
 {
 	(void)opaque;
 	return pf->numa_node == 1 && vf->vf_index == 1 ? 5 : -1;
@@ -423,145 +422,6 @@ static void without_a_way_around_blocking_nothing_is_touched(void **state)
 	assert_int_equal(vio_ctx_abort_work(s->p.ctx), 0);
 	expect_refusal(s, -EOPNOTSUPP);
 	assert_int_equal(s->p.n_effects, 0);
-}
-
-#define CLAIMANTS 8u
-
-struct claimant {
-	struct process p;
-	struct vio_vf *vf[2];
-	uint32_t n;
-	uint32_t n_held; /* times */
-	enum { IDLE, CLAIMING, HOLDING, RELEASING } doing;
-};
-
-static uint32_t next_random(uint32_t *seed)
-{
-	*seed ^= *seed << 13;
-	*seed ^= *seed >> 17;
-	*seed ^= *seed << 5;
-	return *seed;
-}
-
-/* Every VF that somebody holds is held once, and is bound as it was asked for. */
-static void verify_owners(struct scene *scene, const struct claimant *all)
-{
-	uint32_t owners[SCENE_VFS] = { 0 };
-	char name[16];
-
-	for (uint32_t i = 0; i < CLAIMANTS; i++) {
-		if (all[i].doing != HOLDING)
-			continue;
-		for (uint32_t n = 0; n < all[i].n; n++)
-			for (uint32_t v = 0; v < SCENE_VFS; v++)
-				owners[v] += !strcmp(name_of(all[i].vf[n], name),
-						     scene->vf[v]->name);
-	}
-	for (uint32_t v = 0; v < SCENE_VFS; v++) {
-		assert_true(owners[v] <= 1);
-		if (owners[v])
-			assert_string_equal(scene->vf[v]->driver, "vfio-pci");
-	}
-}
-
-static void begin_claim(struct claimant *c, uint32_t n)
-{
-	struct vio_vf_request request = VIO_VF_REQUEST_INIT;
-	struct vio_error err = VIO_ERROR_INIT;
-	int ret;
-
-	request.n = n;
-	ret = vio_vf_claim(c->p.host, &request, c->vf, process_done, &c->p, &err);
-	if (ret) {
-		assert_true(ret == -ENOSPC || ret == -EBUSY);
-		return;
-	}
-	c->n = n;
-	c->p.n_done = 0;
-	c->doing = CLAIMING;
-}
-
-static void begin_release(struct claimant *c)
-{
-	struct vio_error err = VIO_ERROR_INIT;
-
-	c->p.n_done = 0;
-	assert_int_equal(
-		vio_vf_release(c->vf[c->n - 1], process_done, &c->p, &err), 0);
-	c->doing = RELEASING;
-}
-
-static void end_op(struct claimant *c)
-{
-	assert_int_equal(c->p.result, 0);
-	if (c->doing == CLAIMING) {
-		c->doing = HOLDING;
-		c->n_held++;
-	} else if (--c->n) {
-		begin_release(c);
-	} else {
-		c->doing = IDLE;
-	}
-}
-
-/* One thing that this claimant does next, if it is to go on. */
-static void turn(struct claimant *c, uint32_t *seed, int is_last)
-{
-	switch (c->doing) {
-	case IDLE:
-		if (!is_last)
-			begin_claim(c, 1 + next_random(seed) % 2);
-		break;
-	case HOLDING:
-		begin_release(c);
-		break;
-	default:
-		process_step(&c->p);
-		if (c->p.n_done)
-			end_op(c);
-	}
-}
-
-static int is_idle(const struct claimant *all)
-{
-	for (uint32_t i = 0; i < CLAIMANTS; i++)
-		if (all[i].doing != IDLE)
-			return 0;
-	return 1;
-}
-
-static void run_interleaving(struct scene *scene, struct claimant *all, uint32_t seed)
-{
-	uint32_t n = 0;
-
-	while (n < 200 || !is_idle(all)) {
-		turn(&all[next_random(&seed) % CLAIMANTS], &seed, n >= 200);
-		verify_owners(scene, all);
-		assert_true(n++ < 100000);
-	}
-	scene_verify_before(scene);
-}
-
-static void of_eight_claimants_in_any_order_no_two_own_one_vf(void **state)
-{
-	struct claimant *all = calloc(CLAIMANTS, sizeof(*all));
-	struct scene scene;
-	uint32_t n_held = 0;
-
-	(void)state;
-	assert_non_null(all);
-	scene_create(&scene);
-	for (uint32_t i = 0; i < CLAIMANTS; i++)
-		process_start(&all[i].p, &scene);
-	for (uint32_t seed = 1; seed <= 1000; seed++)
-		run_interleaving(&scene, all, seed);
-	for (uint32_t i = 0; i < CLAIMANTS; i++) {
-		n_held += all[i].n_held;
-		process_end(&all[i].p);
-	}
-	assert_true(n_held > 2000);
-	scene_destroy(&scene);
-	free(all);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -597,7 +457,6 @@ int main(void)
 		TEST(a_path_without_acs_is_exdev),
 		TEST(a_score_decides_and_a_negative_one_rules_out),
 		TEST(without_a_way_around_blocking_nothing_is_touched),
-		cmocka_unit_test(of_eight_claimants_in_any_order_no_two_own_one_vf),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

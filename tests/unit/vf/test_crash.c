@@ -81,8 +81,8 @@ static int recover(struct process *p, struct vio_vf_recovery *recovery)
 	struct vio_error err = VIO_ERROR_INIT;
 
 	*recovery = (struct vio_vf_recovery)VIO_VF_RECOVERY_INIT;
-	return process_wait(p, vio_host_recover(p->host, recovery, process_done, p,
-						&err));
+	return process_wait(p,
+			    vio_host_recover(p->host, recovery, process_done, p, &err));
 }
 
 /* The machine is as before, and every VF is free, under a new generation. */
