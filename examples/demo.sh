@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: MIT
 #
 # The library's job in one go: builds vio-blk, boots Debian on a disk it serves,
-# compares every checksum both ways and sets limits while the guest reads. Runs from
-# any folder, as root or not; the clone is only read: what is built and fetched goes
-# into the cache folder. A line per step; the rest is in the log.
+# compares every checksum both ways and sets limits while the guest reads; then boots a
+# machine with virtual functions and hands those out. Runs from any folder, as root or
+# not; the clone is only read: what is built and fetched goes into the cache folder. A
+# line per step; the rest is in the log.
 
 set -euo pipefail
 
@@ -60,9 +61,10 @@ install_packages()
 
 build_programs()
 {
-	say build "libvio and vio-blk"
+	say build "libvio, vio-blk and vioctl"
 	[[ -f $build/build.ninja ]] || meson setup "$build" "$root" >>"$log" 2>&1
-	meson compile -C "$build" vio-blk guest_files guest_rate >>"$log" 2>&1
+	meson compile -C "$build" vio-blk vioctl guest_files \
+		guest_rate >>"$log" 2>&1
 }
 
 # "rate bytes asked 50000000 measured 50012345 unlimited 181000000"
@@ -92,6 +94,10 @@ show()
 		lines=$((lines + 1))
 		;;
 	'rate '*) show_rate "$1" ;;
+	'vf '*)
+		say vf "${1#vf }"
+		lines=$((lines + 1))
+		;;
 	'boot.sh: '* | '[  ERROR   ]'* | '[  FAILED  ]'*) echo "$1" ;;
 	esac
 }
@@ -111,6 +117,26 @@ run_guest()
 	disk_close scratch
 }
 
+# Emulated devices with virtual functions, behind an emulated IOMMU.
+run_vf_guest()
+{
+	guest_args=(
+		-device "intel-iommu,intremap=on,caching-mode=on"
+		-device "pcie-root-port,id=port0,slot=1,chassis=1"
+		-netdev "hubport,id=net0,hubid=0"
+		-device "igb,bus=port0,netdev=net0"
+		-device "pcie-root-port,id=port1,slot=2,chassis=2"
+		-device "nvme-subsys,id=subsys"
+		-device "nvme,bus=port1,serial=vio,subsys=subsys,sriov_max_vfs=4,$1"
+	)
+	guest_words=intel_iommu=on
+	guest_files=("$build"/{examples/vioctl,lib/libvio.so.0} "$root/examples/demo_vf.sh")
+	[[ ! -e $build/lib/pci/libvio-pci.so.0 ]] ||
+		guest_files+=("$build/lib/pci/libvio-pci.so.0")
+	say boot "the same kernel on a machine with SR-IOV devices"
+	guest_run show 100 demo_vf.sh
+}
+
 main()
 {
 	mkdir -p "$cache"
@@ -122,8 +148,10 @@ main()
 	host_open "$build" "$log"
 	trap 'finish $?' EXIT
 	run_guest
-	# Two lines of files and two of limits: a guest that says nothing fails.
-	((lines == 4))
+	run_vf_guest sriov_vq_flexible=8,sriov_vi_flexible=4
+	# Two lines of files, two of limits and four of virtual functions: a guest that
+	# says nothing fails.
+	((lines == 8))
 	say 'done' "in $SECONDS s"
 }
 

@@ -21,7 +21,7 @@ static const char help[] =
 	"\n"
 	"  --pf ADDRESS        of this PF and no other\n"
 	"  -n N                how many, all or none (1)\n"
-	"  --policy pack|spread|load    which PF is preferred; load: the one with the most\n"
+	"  --policy pack|spread|load   which PF is preferred; load: the one with the most\n"
 	"                      bandwidth left; --load MBPS: what each is promised\n"
 	"  --numa NODE         preferred; --strict: required\n"
 	"  --need LIST         of isolated,acs,flr,link,apart\n"

@@ -10,6 +10,7 @@
 
 #include "caps.h"
 #include "inventory.h"
+#include "names.h"
 #include "say.h"
 
 static const char help[] =
@@ -75,6 +76,7 @@ static int print(struct vioctl *vioctl, const struct view *view)
 		return 0;
 	}
 	out_begin(&out, vioctl->common.is_json);
+	name_print(&out, &view->info);
 	function_print(&out, &view->info, lease_find(&view->leases, &view->info.addr));
 	ret = caps_print(&out, view->config, view->n_config);
 	if (values.is_raw)

@@ -70,7 +70,7 @@ static void put_link(const char *folder, const char *name, const char *target)
 static void put_function(const char *folder, const char *device, const char *group)
 {
 	const char *address = strrchr(folder, '/') + 1;
-	char text[PATH_BYTES];
+	char text[PATH_BYTES / 2];
 
 	put(folder, "vendor", "0x8086\n");
 	put(folder, "device", device);
@@ -79,7 +79,7 @@ static void put_function(const char *folder, const char *device, const char *gro
 	put(folder, "reset_method", "flr\n");
 	put(folder, "driver_override", "(null)\n");
 	put(folder, "resource", "");
-	snprintf(text, sizeof(text), "../../../%s", folder);
+	snprintf(text, sizeof(text), "../../../%.128s", folder);
 	put_link("bus/pci/devices", address, text);
 	snprintf(text, sizeof(text), "kernel/iommu_groups/%s/devices", group);
 	put_link(text, address, "../../../../");
@@ -208,7 +208,7 @@ static void json_is_one_line_with_the_promised_keys(void **state)
 	assert_lines(1);
 	assert_said("{\"functions\":[{\"address\":\"0000:01:00.0\",\"kind\":\"pf\","
 		    "\"vendor_id\":\"0x8086\",\"device_id\":\"0x10c9\",");
-	assert_said("\"iommu_group\":15,\"is_isolated\":true,\"has_acs_path\":false,"
+	assert_said("\"iommu_group\":15,\"is_isolated\":true,\"has_acs_path\":true,"
 		    "\"reset_methods\":[\"flr\"],\"netdev\":null,");
 	assert_said("\"total_vfs\":7,\"n_vfs\":2,\"is_autoprobe\":true,");
 	assert_said("\"pf\":\"0000:01:00.0\",\"vf_index\":1,\"n_msix\":null,"

@@ -5,6 +5,10 @@
 # function goes to the host, which compares it. Told in CMocka's lines. Nothing here
 # waits for a time: a state is looked for until it comes or the guest's time is up.
 
+# Functions are called by the name that check() gets.
+# shellcheck disable=SC2317
+set -u
+
 # The library is beside the program, not where that was built.
 export LD_LIBRARY_PATH=/t
 
@@ -17,10 +21,10 @@ failed=0
 check()
 {
 	echo "[ RUN      ] $1"
-	if "$1" >$work/log 2>&1; then
+	if "$1" >log 2>&1; then
 		echo "[       OK ] $1"
 	else
-		cat $work/log
+		cat log
 		echo "[  FAILED  ] $1"
 		failed=1
 	fi
@@ -38,7 +42,7 @@ functions()
 
 driver_of()
 {
-	basename "$(readlink /sys/bus/pci/devices/$1/driver)"
+	basename "$(readlink "/sys/bus/pci/devices/$1/driver")"
 }
 
 until_it_holds()
@@ -56,9 +60,9 @@ exits()
 {
 	wanted=$1
 	shift
-	"$@" 2>$work/complaint
-	[ $? -eq "$wanted" ] && [ "$(wc -l <$work/complaint)" -eq 1 ] &&
-		grep '^vioctl: ' $work/complaint
+	"$@" 2>complaint
+	[ $? -eq "$wanted" ] && [ "$(wc -l <complaint)" -eq 1 ] &&
+		grep '^vioctl: ' complaint
 }
 
 tell_host()
@@ -72,97 +76,97 @@ tell_host()
 bytes_of_every_function_equal_lspci()
 {
 	for function in $(functions); do
-		lspci -n -xxxx -s "$function" | tail -n +2 >$work/theirs
-		vioctl show "$function" --raw | tail -n +2 >$work/mine
-		[ -s $work/mine ] || return 1
+		lspci -n -xxxx -s "$function" | tail -n +2 >theirs
+		vioctl show "$function" --raw | tail -n +2 >mine
+		[ -s mine ] || return 1
 		# lspci ends with an empty line.
-		grep . $work/theirs | diff - $work/mine || return 1
+		grep . theirs | diff - mine || return 1
 	done
 }
 
 list_has_pfs_and_their_vfs()
 {
-	vioctl list --json >$work/list
-	for function in $igb $nvme $vf 0000:02:00.1; do
-		grep "\"address\":\"$function\"" $work/list || return 1
+	vioctl list --json >listed
+	for function in "$igb" "$nvme" "$vf" 0000:02:00.1; do
+		grep "\"address\":\"$function\"" listed || return 1
 	done
 	[ "$(vioctl list | wc -l)" -eq 9 ] &&
-		vioctl list --pf $igb | grep "^$igb .* 4/7 " &&
+		vioctl list --pf "$igb" | grep "^$igb .* 4/7 " &&
 		[ "$(vioctl list --free | wc -l)" -eq 7 ]
 }
 
 a_command_has_vfs_for_its_life()
 {
 	# shellcheck disable=SC2016
-	vioctl claim --pf $igb -n 2 --need flr,isolated -- sh -c '
+	vioctl claim --pf "$igb" -n 2 --need flr,isolated -- sh -c '
 		set -- $VIO_VFS
 		[ $# -eq 2 ] || exit 1
 		for vf; do
 			basename "$(readlink /sys/bus/pci/devices/$vf/driver)"
-		done' >$work/drivers || return 1
-	[ "$(sort -u $work/drivers)" = vfio-pci ] &&
-		[ "$(wc -l <$work/drivers)" -eq 2 ] &&
-		[ "$(driver_of $vf)" = igbvf ] && [ "$(driver_of 0000:01:10.2)" = igbvf ]
+		done' >drivers || return 1
+	[ "$(sort -u drivers)" = vfio-pci ] &&
+		[ "$(wc -l <drivers)" -eq 2 ] &&
+		[ "$(driver_of "$vf")" = igbvf ] && [ "$(driver_of 0000:01:10.2)" = igbvf ]
 }
 
 a_command_s_code_is_the_claim_s()
 {
-	vioctl claim --pf $igb -- sh -c 'exit 42'
+	vioctl claim --pf "$igb" -- sh -c 'exit 42'
 	[ $? -eq 42 ] || return 1
-	vioctl claim --pf $igb -- no-such-command
+	vioctl claim --pf "$igb" -- no-such-command
 	[ $? -eq 127 ] || return 1
-	vioctl claim --pf $igb -n 64 -- true
+	vioctl claim --pf "$igb" -n 64 -- true
 	[ $? -eq 125 ]
 }
 
 too_many_are_refused()
 {
-	exits 4 vioctl claim -n 64 && [ "$(driver_of $vf)" = igbvf ]
+	exits 4 vioctl claim -n 64 && [ "$(driver_of "$vf")" = igbvf ]
 }
 
 # A holder of one VF or more: its process, the first of its VFs.
 hold()
 {
-	rm -f $work/claimed
-	vioctl claim --pf $igb --tag web "$@" >$work/claimed &
+	rm -f claimed
+	vioctl claim --pf "$igb" --tag web "$@" >claimed &
 	holder=$!
-	until_it_holds test -s $work/claimed || return 1
-	held=$(head -n 1 $work/claimed)
+	until_it_holds test -s claimed || return 1
+	held=$(head -n 1 claimed)
 }
 
 a_holder_is_listed_and_ends_with_a_signal()
 {
 	hold || return 1
 	vioctl list | grep "$held .*vioctl\[$holder\] web" || return 1
-	kill $holder
-	wait $holder && [ "$(driver_of "$held")" = igbvf ] &&
+	kill "$holder"
+	wait "$holder" && [ "$(driver_of "$held")" = igbvf ] &&
 		! vioctl list | grep 'vioctl\['
 }
 
 a_holder_is_asked_to_release()
 {
 	hold -n 2 || return 1
-	vioctl release "$(tail -n 1 $work/claimed)" || return 1
-	kill -0 $holder || return 1
+	vioctl release "$(tail -n 1 claimed)" || return 1
+	kill -0 "$holder" || return 1
 	vioctl release "$held" --json | grep "{\"released\":\[\"$held\"\]}" || return 1
-	wait $holder && [ "$(driver_of "$held")" = igbvf ]
+	wait "$holder" && [ "$(driver_of "$held")" = igbvf ]
 }
 
 a_vf_that_a_command_uses_is_not_released()
 {
-	mkfifo $work/block
-	vioctl claim --pf $igb -- cat $work/block &
+	mkfifo block
+	vioctl claim --pf "$igb" -- cat block &
 	holder=$!
 	until_it_holds sh -c "vioctl list | grep 'vioctl\[$holder\]'" || return 1
 	held=$(vioctl list | awk '/vioctl\[/ { print $1 }')
 	exits 4 vioctl release "$held" || return 1
-	: >$work/block
-	wait $holder
+	: >block
+	wait "$holder"
 }
 
 nobody_s_vf_is_not_released()
 {
-	exits 4 vioctl release $vf
+	exits 4 vioctl release "$vf"
 }
 
 a_holder_is_asked_to_configure()
@@ -172,15 +176,15 @@ a_holder_is_asked_to_configure()
 		grep '"applied":\["mac","vlan"\]' || return 1
 	exits 1 vioctl configure "$held" --vlan 4095 || return 1
 	exits 6 vioctl configure "$held" --link enable || return 1
-	kill $holder
-	wait $holder
+	kill "$holder"
+	wait "$holder"
 }
 
 a_dead_holder_is_recovered()
 {
 	hold || return 1
-	kill -9 $holder
-	wait $holder
+	kill -9 "$holder"
+	wait "$holder"
 	vioctl list | grep "$held .* dead" || return 1
 	[ "$(driver_of "$held")" = vfio-pci ] || return 1
 	exits 4 vioctl release "$held" || return 1
@@ -191,26 +195,28 @@ a_dead_holder_is_recovered()
 
 a_dead_holder_s_command_is_killed()
 {
-	vioctl claim --pf $igb -- cat $work/block &
+	vioctl claim --pf "$igb" -- cat block &
 	holder=$!
 	until_it_holds pidof cat || return 1
-	kill -9 $holder
-	wait $holder
+	kill -9 "$holder"
+	wait "$holder"
 	until_it_holds sh -c '! pidof cat' && vioctl recover
 }
 
 a_watch_sees_a_driver_come_and_go()
 {
-	vioctl watch --count 2 >$work/events &
+	vioctl watch --count 2 >events &
 	watcher=$!
-	until_it_holds grep watching $work/events || return 1
-	echo $vf >/sys/bus/pci/devices/$vf/driver/unbind
-	echo $vf >/sys/bus/pci/drivers_probe
-	wait $watcher && grep "unbound $vf" $work/events
+	until_it_holds grep watching events || return 1
+	echo "$vf" >"/sys/bus/pci/devices/$vf/driver/unbind" || return 1
+	echo "$vf" >/sys/bus/pci/drivers_probe || return 1
+	wait "$watcher" && grep "unbound $vf" events
 }
 
 mkdir -p $work /run
-modprobe -a vfio-pci vfio_iommu_type1 2>/dev/null
+cd $work || exit
+# No device manager runs here that would load them.
+modprobe -a igbvf vfio-pci vfio_iommu_type1 || exit
 until_it_holds test -e /sys/bus/pci/devices/$igb/driver
 until_it_holds test -e /sys/bus/pci/devices/$nvme/driver
 echo 4 >/sys/bus/pci/devices/$igb/sriov_numvfs
@@ -226,4 +232,4 @@ for name in bytes_of_every_function_equal_lspci list_has_pfs_and_their_vfs \
 	a_watch_sees_a_driver_come_and_go; do
 	check "$name"
 done
-exit $failed
+exit "$failed"

@@ -189,7 +189,7 @@ host_answer()
 guest_run()
 {
 	local show=$1 limit=$2 rc=0 line from to file
-	local -a question options=(-a "$guest_words")
+	local -a question options=()
 
 	shift 2
 	for file in "${guest_files[@]}"; do

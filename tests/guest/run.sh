@@ -120,7 +120,8 @@ run_vioctl_suite()
 	guest_words=intel_iommu=on
 	copy_lspci "$work/lspci"
 	: >"$work/functions"
-	guest_files=("$build"/{examples/vioctl,lib/libvio.so.0} "$guest_dir/guest_vioctl.sh"
+	guest_files=("$build"/{examples/vioctl,lib/{,pci/}libvio*.so.0}
+		"$guest_dir/guest_vioctl.sh"
 		"$work/lspci")
 	guest_run show_vioctl "$limit" guest_vioctl.sh || broken=1
 	check vioctl_shows_every_field_as_lspci_does \

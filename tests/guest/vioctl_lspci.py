@@ -96,7 +96,8 @@ def compare_bars(function):
 
 
 def compare_pcie(function, mine, text):
-    found = function.find(r'Express \(v\d\) ([A-Z][A-Za-z ]*?)(?: \(Slot[+-]\))?,', text)
+    found = function.find(r'Express \(v\d\) ([A-Z][A-Za-z ]*?)(?: \(Slot[+-]\))?,',
+                          text)
     function.same('type', mine['type'], TYPES.get(found[0]) if found else None)
     if 'FLReset' in text:
         function.same('FLR', mine['has_flr'], 'FLReset+' in text)
@@ -156,14 +157,17 @@ def compare_sriov(function, mine, text):
     if line:
         function.same('IOVSta', int(mine['status'], 16) & 1,
                       flags(line[0], ['Migration']))
-    function.fields('VFs', r'Initial VFs: (\d+), Total VFs: (\d+), Number of VFs: (\d+), '
-                    r'Function Dependency Link: (\w+)', text,
+    function.fields('VFs', r'Initial VFs: (\d+), Total VFs: (\d+), '
+                    r'Number of VFs: (\d+), Function Dependency Link: (\w+)', text,
                     (mine['initial_vfs'], int), (mine['total_vfs'], int),
-                    (mine['n_vfs'], int), (int(mine['dependency_link'], 16), hexadecimal))
-    function.fields('place', r'VF offset: (\d+), stride: (\d+), Device ID: (\w+)', text,
+                    (mine['n_vfs'], int),
+                    (int(mine['dependency_link'], 16), hexadecimal))
+    function.fields('place', r'VF offset: (\d+), stride: (\d+), Device ID: (\w+)',
+                    text,
                     (mine['first_vf_offset'], int), (mine['vf_stride'], int),
                     (mine['vf_device_id'][2:], str))
-    function.fields('pages', r'Supported Page Size: (\w+), System Page Size: (\w+)', text,
+    function.fields('pages', r'Supported Page Size: (\w+), System Page Size: (\w+)',
+                    text,
                     (int(mine['supported_page_sizes'], 16), hexadecimal),
                     (int(mine['system_page_size'], 16), hexadecimal))
     function.fields('migration', r'VF Migration: offset: (\w+), BIR: (\d)', text,
