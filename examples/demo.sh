@@ -130,7 +130,8 @@ run_vf_guest()
 		-device "nvme,bus=port1,serial=vio,subsys=subsys,sriov_max_vfs=4,$1"
 	)
 	guest_words=intel_iommu=on
-	guest_files=("$build"/{examples/vioctl,lib/libvio.so.0} "$root/examples/demo_vf.sh")
+	guest_files=("$root/examples/demo_vf.sh"
+		"$build"/{examples/vioctl,lib/libvio.so.0})
 	[[ ! -e $build/lib/pci/libvio-pci.so.0 ]] ||
 		guest_files+=("$build/lib/pci/libvio-pci.so.0")
 	say boot "the same kernel on a machine with SR-IOV devices"

@@ -6,6 +6,8 @@
 # "vf " for each thing that came out right, and ends at the first that did not.
 
 set -eu
+exec 2>/tmp/complaints
+trap 'cat /tmp/complaints' EXIT
 export LD_LIBRARY_PATH=/t
 
 igb=0000:01:00.0

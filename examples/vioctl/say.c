@@ -20,6 +20,7 @@
 #define LINE_BYTES 512
 
 static int json_is_wanted;
+static int progress_is_shown;
 
 static int is_colour_wanted(int fd)
 {
@@ -47,9 +48,11 @@ void progress_show(const char *text)
 {
 	const int is_dim = *text && is_colour_wanted(STDERR_FILENO);
 
-	if (isatty(STDERR_FILENO))
-		fprintf(stderr, WIPE_LINE "%s%s%s", is_dim ? DIM : "", text,
-			is_dim ? PLAIN : "");
+	if (!isatty(STDERR_FILENO) || (!*text && !progress_is_shown))
+		return;
+	progress_is_shown = !!*text;
+	fprintf(stderr, WIPE_LINE "%s%s%s", is_dim ? DIM : "", text,
+		is_dim ? PLAIN : "");
 }
 
 static void complain_text(const char *text)

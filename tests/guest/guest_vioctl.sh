@@ -106,7 +106,8 @@ a_command_has_vfs_for_its_life()
 		done' >drivers || return 1
 	[ "$(sort -u drivers)" = vfio-pci ] &&
 		[ "$(wc -l <drivers)" -eq 2 ] &&
-		[ "$(driver_of "$vf")" = igbvf ] && [ "$(driver_of 0000:01:10.2)" = igbvf ]
+		[ "$(driver_of "$vf")" = igbvf ] &&
+		[ "$(driver_of 0000:01:10.2)" = igbvf ]
 }
 
 a_command_s_code_is_the_claim_s()
@@ -188,8 +189,8 @@ a_dead_holder_is_recovered()
 	vioctl list | grep "$held .* dead" || return 1
 	[ "$(driver_of "$held")" = vfio-pci ] || return 1
 	exits 4 vioctl release "$held" || return 1
-	vioctl recover --json | grep '^{"undone":1,"alive":0,"unknown":0,"failed":0}$' ||
-		return 1
+	vioctl recover --json |
+		grep '^{"undone":1,"alive":0,"unknown":0,"failed":0}$' || return 1
 	[ "$(driver_of "$held")" = igbvf ] && ! vioctl list | grep dead
 }
 
