@@ -13,6 +13,7 @@ trap 'rm -f "$log"' EXIT
 status=0
 valgrind --error-exitcode=99 --leak-check=full --track-fds=yes \
 	--errors-for-leak-kinds=definite,indirect,possible \
+	--suppressions="${BASH_SOURCE[0]%/*}/memcheck.supp" \
 	--child-silent-after-fork=yes --log-file="$log" "$@" || status=$?
 
 left=$(grep -A1 'Open .*\(descriptor\|socket\)' "$log" |

@@ -90,14 +90,13 @@ static void queue_stop(void *opaque, uint32_t index, struct vio_queue *queue,
 }
 
 /* What the peer did wrong is in the log line before. */
-static void closed(void *opaque, int reason)
+static void closed(void *opaque, const struct vio_error *why)
 {
 	struct blk *blk = opaque;
 
 	blk->has_closed = 1;
-	if (reason && reason != -ECANCELED)
-		complain("%s: connection ended: %s", blk->options.socket,
-			 strerror(-reason));
+	if (why->code && why->code != -ECANCELED)
+		complain("%s: %s", blk->options.socket, why->text);
 }
 
 void device_open(struct blk *blk, int fd)

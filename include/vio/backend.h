@@ -10,6 +10,12 @@
  * the context; a queue's data path belongs to whatever thread @c queue_start
  * gives it to, until @c queue_stop is answered by vio_queue_stopped().
  *
+ * A ring starts where the front end says (VHOST_USER_SET_VRING_BASE) and used where
+ * the used ring in guest memory stands. A front end that reconnects to a back end
+ * that died may say 0 for a ring in use; a device that serves its chains in order
+ * can then go on from the used index, by vio_queue_read_state() and
+ * vio_queue_set_state() before its first pop.
+ *
  * The peer is not trusted. A message that is malformed, out of order or carries
  * the wrong descriptors ends the connection: queues are stopped, memory and
  * descriptors are given back, and @c closed tells why.
@@ -43,7 +49,8 @@ struct vio_backend_ops {
 	uint32_t flags; /**< 0 */
 	/**
 	 * A queue runs: give it to its owner thread. Non-zero, a negative errno,
-	 * ends the connection.
+	 * ends the connection. A front end that exchanges a running queue's
+	 * eventfds has it stopped and started again.
 	 */
 	int (*queue_start)(void *opaque, uint32_t index, struct vio_queue *queue);
 	/** Stop a queue that was started: see @c stop in struct vio_queue_params. */
@@ -64,12 +71,13 @@ struct vio_backend_ops {
 	/** The device is back in its initial state, its queues stopped. Or NULL. */
 	void (*reset)(void *opaque);
 	/**
-	 * The connection has ended: by the peer (0), by vio_backend_close()
-	 * (-ECANCELED), or for the reason given (a negative errno; -EBADMSG: a
-	 * message broke the protocol, as logged). Every queue is stopped. The
-	 * back end may be destroyed from here on, also within the callback.
+	 * The connection has ended: by the peer (@p why's code is 0), by
+	 * vio_backend_close() (-ECANCELED), or for the reason that the line tells
+	 * (a negative errno; -EBADMSG: a message broke the protocol). Every queue
+	 * is stopped. The back end may be destroyed from here on, also within the
+	 * callback; @p why is valid during it.
 	 */
-	void (*closed)(void *opaque, int reason);
+	void (*closed)(void *opaque, const struct vio_error *why);
 };
 /** A device without callbacks; queue_start, queue_stop and closed are required. */
 #define VIO_BACKEND_OPS_INIT                                                           \

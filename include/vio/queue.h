@@ -197,6 +197,21 @@ VIO_API VIO_MUST_CHECK int vio_queue_pop(struct vio_queue *queue,
 					 struct iovec *iov, uint32_t n_iov);
 
 /**
+ * Put chains back that were popped last, as if they had not been: for a device that
+ * finds that it needs more chains than there are, such as a network device with a
+ * packet that takes several receive buffers.
+ * @param queue   a queue
+ * @param chains  the last @p n chains popped, in the order they were popped
+ * @param n       how many
+ * @return 0; -EINVAL: one of them is not with the device, or with VIRTIO_F_IN_ORDER
+ * is not among the last, nothing was done. That they are the last popped is not
+ * checked otherwise: the driver would get others back than it gave.
+ * @par Threads  One per object: the owner.
+ */
+VIO_API VIO_MUST_CHECK int
+vio_queue_unpop(struct vio_queue *queue, const struct vio_chain *chains, uint32_t n);
+
+/**
  * Give chains back, in any order. The driver sees them when they are published.
  * With VIRTIO_F_IN_ORDER a completion waits for those popped before it.
  * @param queue   a queue

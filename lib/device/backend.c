@@ -31,16 +31,15 @@
 
 int vio_vhost_refuse(struct vio_backend *backend, int code, const char *format, ...)
 {
-	char text[160];
+	char *text = backend->why.text;
 	va_list args;
 
-	if (!vio_log_allows(backend->env, &backend->brake, "vhost"))
-		return code;
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	vsnprintf(text, sizeof(backend->why.text), format, args);
 	va_end(args);
-	vio_log(backend->env, VIO_LOG_WARNING, "vhost", "%s: the connection ends",
-		text);
+	if (vio_log_allows(backend->env, &backend->brake, "vhost"))
+		vio_log(backend->env, VIO_LOG_WARNING, "vhost",
+			"%s: the connection ends", text);
 	return code;
 }
 
@@ -79,7 +78,14 @@ void vio_vhost_end(struct vio_backend *backend, int reason, uint32_t stop_flags)
 	if (backend->is_ending)
 		return;
 	backend->is_ending = true;
-	backend->reason = reason;
+	backend->why.size = sizeof(backend->why);
+	backend->why.code = reason;
+	/* A line that is there is of what was refused, which ended nothing then. */
+	if (!backend->why.text[0] || reason == 0 || reason == -ECANCELED)
+		vio_fail(&backend->why, reason, "the connection was ended by %s",
+			 reason == 0            ? "the peer"
+			 : reason == -ECANCELED ? "vio_backend_close()"
+						: "an error of the host");
 	backend->end_flags = stop_flags;
 	watch(backend);
 	vio_loop_post(backend->env->loop, &backend->task);
@@ -147,13 +153,14 @@ static void give_back(struct vio_backend *backend)
 /* The device may destroy the back end in closed(): nothing is touched after. */
 static void end_connection(struct vio_backend *backend)
 {
+	const struct vio_error why = backend->why;
+
 	vio_loop_cancel(backend->env->loop, &backend->task);
 	give_back(backend);
 	backend->wants_reset = false;
 	backend->is_closed = true;
-	vio_log(backend->env, VIO_LOG_INFO, "vhost", "connection ended: %d",
-		backend->reason);
-	backend->ops.closed(backend->params.opaque, backend->reason);
+	vio_log(backend->env, VIO_LOG_INFO, "vhost", "connection ended: %d", why.code);
+	backend->ops.closed(backend->params.opaque, &why);
 }
 
 static void end_tenant_reset(struct vio_backend *backend)

@@ -92,7 +92,8 @@ struct vio_backend {
 	bool wants_reset;                          /* the tenant asks for it */
 	bool is_ending;
 	bool is_closed;
-	int reason;
+	struct vio_error
+		why; /* the end, once is_ending; its line from the first refusal */
 	uint32_t end_flags; /* VIO_STOP_ */
 };
 

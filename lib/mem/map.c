@@ -14,6 +14,9 @@
 #include "mem/mem.h"
 #include "sys/sys.h"
 
+#define PAGE_BYTES    4096
+#define HUGE_PAGE_MAX (1 << 30) /* a file system may say anything */
+
 static int check_seals(const struct vio_sys *sys, const struct vio_mem_region *params,
 		       struct vio_error *err)
 {
@@ -46,8 +49,26 @@ static int check_size(const struct vio_sys *sys, const struct vio_mem_region *pa
 		return vio_fail(err, -ERANGE,
 				"fd %d: the file ends at 0x%llx, before the region",
 				params->fd, (unsigned long long)st.st_size);
-	*out_block_bytes = st.st_blksize > 0 ? (uint64_t)st.st_blksize : 1;
+	*out_block_bytes = PAGE_BYTES;
+	if (vio_is_power_of_two((uint64_t)st.st_blksize) &&
+	    st.st_blksize > PAGE_BYTES && st.st_blksize <= HUGE_PAGE_MAX)
+		*out_block_bytes = (uint64_t)st.st_blksize;
 	return 0;
+}
+
+/*
+ * Whole blocks around the region: of hugetlbfs a part of a huge page can be neither
+ * mapped nor unmapped, and a guest's low memory ends inside of one. Neither sum
+ * wraps: the region lies within a file, whose size is an off_t.
+ */
+static void choose_map(const struct vio_mem_region *params, uint64_t block_bytes,
+		       uint64_t *out_offset, uint64_t *out_bytes)
+{
+	uint64_t lead = params->fd_offset_bytes & (block_bytes - 1);
+
+	*out_offset = params->fd_offset_bytes - lead;
+	*out_bytes =
+		(lead + params->length_bytes + block_bytes - 1) & ~(block_bytes - 1);
 }
 
 int vio_mem_map(const struct vio_env *env, const struct vio_mem_region *params,
@@ -55,42 +76,30 @@ int vio_mem_map(const struct vio_env *env, const struct vio_mem_region *params,
 {
 	const struct vio_sys *sys = env->sys;
 	int protection = PROT_READ;
-	uint64_t block_bytes = 1;
-	void *hva;
+	uint64_t block_bytes = PAGE_BYTES;
+	uint64_t offset, n_bytes;
 	int ret;
 
 	if (vio_env_is_child(env))
 		return vio_fail(err, -ECHILD, "a forked child maps no guest memory");
 	ret = check_seals(sys, params, err);
-	if (ret)
-		return ret;
-	ret = check_size(sys, params, &block_bytes, err);
+	if (!ret)
+		ret = check_size(sys, params, &block_bytes, err);
 	if (ret)
 		return ret;
 	if (!(params->flags & VIO_MEM_READONLY))
 		protection |= PROT_WRITE;
-	/* The offset fits: the file, whose size is an off_t, reaches beyond it. */
-	hva = sys->mmap(sys->opaque, params->length_bytes, protection, MAP_SHARED,
-			params->fd, (off_t)params->fd_offset_bytes, &ret);
-	if (!hva)
+	choose_map(params, block_bytes, &offset, &n_bytes);
+	region->map = sys->mmap(sys->opaque, n_bytes, protection, MAP_SHARED,
+				params->fd, (off_t)offset, &ret);
+	if (!region->map)
 		return vio_fail(err, ret, "fd %d: cannot be mapped", params->fd);
-	region->hva = hva;
-	region->is_mapped = 1;
-	region->block_bytes = block_bytes;
+	region->map_bytes = n_bytes;
+	region->hva = region->map + (params->fd_offset_bytes - offset);
 	return 0;
 }
 
-/*
- * mmap() rounds a length up to the huge pages of hugetlbfs, munmap() refuses one
- * that is not rounded, and does nothing then.
- */
 void vio_mem_unmap(const struct vio_env *env, struct mem_region *region)
 {
-	const struct vio_sys *sys = env->sys;
-	uint64_t rest = region->length_bytes % region->block_bytes;
-	int ret = sys->munmap(sys->opaque, region->hva, region->length_bytes);
-
-	if (ret == -EINVAL && rest)
-		sys->munmap(sys->opaque, region->hva,
-			    region->length_bytes - rest + region->block_bytes);
+	env->sys->munmap(env->sys->opaque, region->map, region->map_bytes);
 }

@@ -31,10 +31,10 @@ struct mem_region {
 	uint64_t length_bytes;
 	char *hva;
 	uint32_t flags;
-	uint8_t is_mapped;    /* by us: unmap */
-	uint8_t is_added;     /* by the open batch */
-	uint8_t is_removed;   /* by the open batch */
-	uint64_t block_bytes; /* of the file it is mapped from */
+	uint8_t is_added;   /* by the open batch */
+	uint8_t is_removed; /* by the open batch */
+	char *map;          /* by us, around hva; NULL: not mapped by us */
+	uint64_t map_bytes;
 };
 
 struct mem_bitmap {
@@ -106,7 +106,7 @@ int vio_mem_listeners_prepare(struct vio_mem *mem, const struct mem_changes *cha
 void vio_mem_listeners_commit(struct vio_mem *mem, const struct mem_changes *changes);
 void vio_mem_listeners_destroy(struct vio_mem *mem);
 
-/* map.c: fills hva, is_mapped and block_bytes. */
+/* map.c: fills hva, map and map_bytes. */
 int vio_mem_map(const struct vio_env *env, const struct vio_mem_region *params,
 		struct mem_region *region, struct vio_error *err);
 void vio_mem_unmap(const struct vio_env *env, struct mem_region *region);

@@ -80,7 +80,7 @@ static void region_destroy(struct vio_mem *mem, struct mem_part *part)
 {
 	struct mem_region *region = VIO_CONTAINER_OF(part, struct mem_region, part);
 
-	if (region->is_mapped)
+	if (region->map)
 		vio_mem_unmap(mem->env, region);
 	VIO_DELETE(mem->env, region);
 }

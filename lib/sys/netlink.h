@@ -71,7 +71,7 @@ struct vio_netlink_call {
 
 /*
  * Set the fields of call->vf. A minimum rate needs the maximum beside it: the
- * kernel takes both at once.
+ * kernel takes both at once. A VLAN that is not of 802.1Q is set by itself.
  *
  * Both: 0: done will be called, once the kernel has handled it; nothing takes a
  * question back, and a deadline is the caller's to keep. -EOPNOTSUPP: a build

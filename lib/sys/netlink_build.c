@@ -11,6 +11,8 @@
 
 #if VIO_HAVE_LIBNL
 
+#include <endian.h>
+#include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <netlink/addr.h>
@@ -111,7 +113,48 @@ static int build_change(struct rtnl_link *link, struct rtnl_link *change, char *
 	return ret;
 }
 
-int vio_netlink_build_set(uint32_t ifindex, const struct vio_netlink_vf *vf, char *buf)
+static int put_vlan(struct nl_msg *msg, const struct vio_netlink_vf *vf)
+{
+	struct ifla_vf_vlan_info info;
+	struct nlattr *list, *entry, *vlans;
+
+	memset(&info, 0, sizeof(info)); /* its padding as well */
+	info.vf = vf->index;
+	info.vlan = vf->vlan;
+	info.qos = vf->qos;
+	info.vlan_proto = htobe16(vf->vlan_protocol);
+	list = nla_nest_start(msg, IFLA_VFINFO_LIST);
+	entry = list ? nla_nest_start(msg, IFLA_VF_INFO) : NULL;
+	vlans = entry ? nla_nest_start(msg, IFLA_VF_VLAN_LIST) : NULL;
+	if (!vlans || nla_put(msg, IFLA_VF_VLAN_INFO, sizeof(info), &info))
+		return -ENOMEM;
+	nla_nest_end(msg, vlans);
+	nla_nest_end(msg, entry);
+	nla_nest_end(msg, list);
+	return 0;
+}
+
+/*
+ * Not by libnl's object: that compares the protocol with the one of plain VLANs as a
+ * number, and copies any other as it is into a field of network order.
+ */
+static int build_vlan(uint32_t ifindex, const struct vio_netlink_vf *vf, char *buf)
+{
+	struct ifinfomsg link = { .ifi_index = (int)ifindex };
+	struct nl_msg *msg = nlmsg_alloc_simple(RTM_SETLINK, 0);
+	int ret = -ENOMEM;
+
+	if (!msg)
+		return -ENOMEM;
+	if (!nlmsg_append(msg, &link, sizeof(link), NLMSG_ALIGNTO))
+		ret = put_vlan(msg, vf);
+	if (!ret)
+		ret = copy_out(msg, RTM_SETLINK, NLM_F_REQUEST | NLM_F_ACK, buf);
+	nlmsg_free(msg);
+	return ret;
+}
+
+static int build_settings(uint32_t ifindex, const struct vio_netlink_vf *vf, char *buf)
 {
 	struct rtnl_link *link = rtnl_link_alloc();
 	struct rtnl_link *change = rtnl_link_alloc();
@@ -131,6 +174,13 @@ int vio_netlink_build_set(uint32_t ifindex, const struct vio_netlink_vf *vf, cha
 	rtnl_link_put(change);
 	rtnl_link_put(link);
 	return ret;
+}
+
+int vio_netlink_build_set(uint32_t ifindex, const struct vio_netlink_vf *vf, char *buf)
+{
+	if (!(vf->fields & VIO_NETLINK_VLAN) || vf->vlan_protocol == ETH_P_8021Q)
+		return build_settings(ifindex, vf, buf);
+	return vf->fields == VIO_NETLINK_VLAN ? build_vlan(ifindex, vf, buf) : -EINVAL;
 }
 
 int vio_netlink_build_read(uint32_t ifindex, char *buf)

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 #
 # Makes the ABI of a build the accepted one: rewrites current.abi and layout.c,
-# for review in the same commit as the change of the headers. The build is one
-# of gcc, unsanitized and with debug information, on Debian 12, whose abidw the
-# check uses as well.
+# for review in the same commit as the change of the headers. The build is one of
+# clang with --buildtype=debug, as tests/run.sh abi leaves it in build-run/abi, on
+# Debian 12, whose abidw the check uses as well.
 #
 #	accept.sh BUILD_DIR
 set -eu

@@ -16,15 +16,15 @@ dump() {
 		--no-comp-dir-path --no-show-locs --no-elf-needed "$1"
 }
 
-# Identical functions may share one address, and abidw then describes only one
-# of them; a library without debug information has no description at all.
+# A function that abidw lost is one whose change it cannot see; a library without
+# debug information has no description at all.
 described() {
 	local symbols functions
 	symbols=$(grep -c "<elf-symbol .*func-type.*is-defined=.yes" "$1" || true)
 	functions=$(grep -c "<function-decl .*elf-symbol-id=" "$1" || true)
 	[ "$symbols" -gt 0 ] && [ "$symbols" -eq "$functions" ] && return 0
 	echo "$functions of $symbols functions are described." \
-		"To mend: build with -g and -fno-ipa-icf"
+		"To mend: build with clang -O0 -g"
 	return 1
 }
 

@@ -49,7 +49,7 @@ FIELD(vio_backend_params, queue_features, 48, 8);
 FIELD(vio_backend_params, max_queue_size, 56, 4);
 FIELD(vio_backend_params, max_chain_iov, 60, 4);
 
-SIZE(vio_ctx_params, 72);
+SIZE(vio_ctx_params, 56);
 FIELD(vio_ctx_params, size, 0, 4);
 FIELD(vio_ctx_params, flags, 4, 4);
 FIELD(vio_ctx_params, log_level, 8, 4);
@@ -59,8 +59,6 @@ FIELD(vio_ctx_params, log, 24, 8);
 FIELD(vio_ctx_params, log_opaque, 32, 8);
 FIELD(vio_ctx_params, clock, 40, 8);
 FIELD(vio_ctx_params, clock_opaque, 48, 8);
-FIELD(vio_ctx_params, open, 56, 8);
-FIELD(vio_ctx_params, open_opaque, 64, 8);
 
 SIZE(vio_meters, 56);
 FIELD(vio_meters, size, 0, 4);

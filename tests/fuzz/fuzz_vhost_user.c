@@ -82,9 +82,9 @@ static int on_config(void *opaque, uint32_t offset, void *out, uint32_t n)
 	return offset == 13 ? -EIO : 0;
 }
 
-static void on_closed(void *opaque, int reason)
+static void on_closed(void *opaque, const struct vio_error *why)
 {
-	(void)reason;
+	(void)why;
 	((struct stage *)opaque)->is_closed = 1;
 }
 

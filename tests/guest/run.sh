@@ -58,7 +58,7 @@ run_block_suite()
 # 02:00.0. The one without a network behind it, the other without a disk.
 run_vf_suite()
 {
-	local pool=sriov_vq_flexible=8,sriov_vi_flexible=4
+	local pool=sriov_max_vfs=4,sriov_vq_flexible=8,sriov_vi_flexible=4
 	local each=sriov_max_vq_per_vf=4,sriov_max_vi_per_vf=2
 
 	guest_args=(
@@ -67,10 +67,12 @@ run_vf_suite()
 		-device "igb,bus=port0,netdev=net0"
 		-device "pcie-root-port,id=port1,slot=2,chassis=2"
 		-device "nvme-subsys,id=subsys"
-		-device "nvme,bus=port1,serial=vio,subsys=subsys,sriov_max_vfs=4,$pool,$each"
+		-device "nvme,bus=port1,serial=vio,subsys=subsys,$pool,$each"
 	)
-	guest_files=("$build"/tests/guest/guest_vfconf)
-	guest_run show "$limit" guest_vfconf || broken=1
+	guest_files=("$build"/tests/guest/guest_{vfconf,netdevsim}
+		"$("$guest_dir/netdevsim.sh")/netdevsim.ko")
+	guest_run show "$limit" guest_vfconf \
+		"modprobe -a psample macsec udp_tunnel" guest_netdevsim || broken=1
 }
 
 journal_needs_replay()

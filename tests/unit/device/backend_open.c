@@ -241,11 +241,11 @@ static int close_on_start(void *opaque, uint32_t index, struct vio_queue *queue)
 	return vhost_stage_ops.queue_start(opaque, index, queue);
 }
 
-static void destroy_on_closed(void *opaque, int reason)
+static void destroy_on_closed(void *opaque, const struct vio_error *why)
 {
 	struct vhost_stage *stage = opaque;
 
-	vhost_stage_ops.closed(opaque, reason);
+	vhost_stage_ops.closed(opaque, why);
 	assert_int_equal(vio_backend_destroy(stage->backend, NULL), 0);
 	stage->backend = NULL;
 }

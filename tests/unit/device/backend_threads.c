@@ -13,6 +13,7 @@
 #include "unit/device/vhost_peer.h"
 
 #define ROUNDS_DEFAULT 100
+#define ROUNDS_SOAK    1000
 #define BURST          8 /* of what the ring's 64 descriptors hold */
 
 /* The owner of one queue: a thread, told by a lock and an eventfd. */
@@ -295,5 +296,8 @@ int main(int argc, char **argv)
 
 	if (argc > 1)
 		n_rounds = strtol(argv[1], NULL, 10);
+	else if (getenv("VIO_TEST_SOAK"))
+		n_rounds = ROUNDS_SOAK;
+	print_message("%ld rounds\n", n_rounds);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

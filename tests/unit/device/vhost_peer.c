@@ -78,13 +78,15 @@ static void on_reset(void *opaque)
 	((struct vhost_stage *)opaque)->n_resets++;
 }
 
-static void on_closed(void *opaque, int reason)
+static void on_closed(void *opaque, const struct vio_error *why)
 {
 	struct vhost_stage *stage = opaque;
 
 	for (uint32_t i = 0; i < PEER_QUEUES; i++)
 		assert_null(stage->queue[i]);
-	stage->reason = reason;
+	/* Every end tells its reason in words. */
+	assert_true(why->text[0]);
+	stage->reason = why->code;
 	stage->n_closed++;
 }
 

@@ -12,8 +12,9 @@
 
 __extension__ typedef unsigned __int128 u128;
 
-#define N_LEASES 3
-#define N_STEPS  48
+#define N_LEASES   3
+#define N_STEPS    48
+#define SOAK_CASES 1000000u
 
 static uint64_t n_cases = 50000;
 
@@ -284,5 +285,8 @@ int main(int argc, char **argv)
 
 	if (argc > 1)
 		n_cases = strtoull(argv[1], NULL, 10);
+	else if (getenv("VIO_TEST_SOAK"))
+		n_cases = SOAK_CASES;
+	print_message("%llu cases\n", (unsigned long long)n_cases);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -237,6 +237,8 @@ struct kernel {
 	int fstat_error;
 	off_t st_size;            /* not 0: instead of the file's */
 	blksize_t huge_page;      /* not 0: what hugetlbfs does */
+	off_t offset;             /* of the last mapping */
+	size_t mapped_bytes;      /* likewise */
 	size_t unmapped_bytes[2]; /* of the calls, in order */
 	uint32_t n_unmaps;
 	int n_mapped;
@@ -270,9 +272,7 @@ static void *fake_mmap(void *opaque, size_t n, int protection, int flags, int fd
 	static char page[PAGE] __attribute__((aligned(4096)));
 	struct kernel *kernel = opaque;
 
-	(void)n;
 	(void)fd;
-	(void)offset;
 	assert_int_equal(protection, PROT_READ | PROT_WRITE);
 	assert_int_equal(flags, MAP_SHARED);
 	if (kernel->mmap_error) {
@@ -280,6 +280,8 @@ static void *fake_mmap(void *opaque, size_t n, int protection, int flags, int fd
 		return NULL;
 	}
 	kernel->n_mapped++;
+	kernel->offset = offset;
+	kernel->mapped_bytes = n;
 	return page;
 }
 
@@ -382,18 +384,31 @@ static void a_refused_region_is_unmapped_at_once(void **state)
 	stage_destroy(&stage);
 }
 
-static void part_of_a_huge_page_is_unmapped_whole(void **state)
+static void part_of_a_huge_page_is_mapped_and_unmapped_whole(void **state)
 {
 	struct stage stage;
 
 	(void)state;
-	stage_create(&stage, 1 << 21, 1 << 21);
-	assert_int_equal(add_from(&stage.f, 0, 3, 0), 0);
+	stage_create(&stage, 2 << 21, 1 << 21);
+	assert_int_equal(add_from(&stage.f, 0, 3, 513), 0);
+	assert_int_equal(stage.kernel.offset, 1 << 21);
+	assert_int_equal(stage.kernel.mapped_bytes, 1 << 21);
 	assert_int_equal(vio_mem_remove(stage.f.mem, 0x10000), 0);
 	vio_mem_dispatch(stage.f.mem);
-	assert_int_equal(stage.kernel.n_unmaps, 2);
-	assert_int_equal(stage.kernel.unmapped_bytes[0], 3 * PAGE);
-	assert_int_equal(stage.kernel.unmapped_bytes[1], 1 << 21);
+	assert_int_equal(stage.kernel.n_unmaps, 1);
+	assert_int_equal(stage.kernel.unmapped_bytes[0], 1 << 21);
+	stage_destroy(&stage);
+}
+
+static void a_region_over_two_huge_pages_maps_both(void **state)
+{
+	struct stage stage;
+
+	(void)state;
+	stage_create(&stage, 2 << 21, 1 << 21);
+	assert_int_equal(add_from(&stage.f, 0, 2, 511), 0);
+	assert_int_equal(stage.kernel.offset, 0);
+	assert_int_equal(stage.kernel.mapped_bytes, 2 << 21);
 	stage_destroy(&stage);
 }
 
@@ -464,7 +479,8 @@ int main(void)
 		test_with_table(what_fstat_answers_is_passed_on),
 		test_with_table(a_file_of_negative_size_is_refused),
 		test_with_table(a_refused_region_is_unmapped_at_once),
-		test_with_table(part_of_a_huge_page_is_unmapped_whole),
+		test_with_table(part_of_a_huge_page_is_mapped_and_unmapped_whole),
+		test_with_table(a_region_over_two_huge_pages_maps_both),
 		test_with_table(whole_pages_are_unmapped_as_they_were_mapped),
 		test_with_table(a_forked_child_maps_nothing),
 	};

@@ -23,6 +23,7 @@ struct load {
 struct lane {
 	struct load *load;
 	struct guest *g;
+	uint64_t buffer_gpa; /* a page of its own in the region that comes and goes */
 	uint32_t n_served;
 	uint32_t n_latched;
 	int is_wrong;
@@ -62,8 +63,8 @@ static void *run_lane(void *opaque)
 	struct lane *lane = opaque;
 
 	for (uint32_t i = 0; !is_over(lane); i++) {
-		write_desc(desc_at(lane->g, i % N_DESCS), GUEST_GPA + i % 4 * PAGE,
-			   PAGE, VIO_DESC_WRITE, 0);
+		write_desc(desc_at(lane->g, i % N_DESCS), lane->buffer_gpa, PAGE,
+			   VIO_DESC_WRITE, 0);
 		offer(lane->g, i % N_DESCS);
 		serve_one(lane);
 	}
@@ -73,7 +74,7 @@ static void *run_lane(void *opaque)
 static void unmap(void *opaque, uint64_t gpa)
 {
 	(void)gpa;
-	assert_int_equal(munmap(opaque, 4 * PAGE), 0);
+	assert_int_equal(munmap(opaque, N_LANES * PAGE), 0);
 }
 
 static void add_guest_region(struct load *load)
@@ -81,8 +82,8 @@ static void add_guest_region(struct load *load)
 	struct vio_mem_region region = VIO_MEM_REGION_INIT;
 
 	region.gpa = GUEST_GPA;
-	region.length_bytes = 4 * PAGE;
-	region.hva = map_pages(4 * PAGE);
+	region.length_bytes = N_LANES * PAGE;
+	region.hva = map_pages(N_LANES * PAGE);
 	region.released = unmap;
 	region.opaque = region.hva;
 	assert_int_equal(vio_mem_add(load->g->mem, &region, NULL), 0);
@@ -131,6 +132,7 @@ static void chains_stay_valid_while_the_table_changes(void **state)
 	for (uint32_t i = 0; i < N_LANES; i++) {
 		lanes[i].load = &load;
 		lanes[i].g = open_lane(&load, i);
+		lanes[i].buffer_gpa = GUEST_GPA + i * (uint64_t)PAGE;
 	}
 	for (uint32_t i = 0; i < N_LANES; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, run_lane, &lanes[i]),
