@@ -288,6 +288,7 @@ suite_fuzz() {
 	return "$status"
 }
 
+# Twice, since some lines are reached only when threads meet.
 # The tests' children leave by _exit(): they write their counts before, by a
 # function that the linker is told to bring along.
 suite_coverage() {
@@ -296,7 +297,7 @@ suite_coverage() {
 	CC=gcc compile coverage --buildtype=debug -Db_coverage=true \
 		-Dc_link_args=-Wl,-u,__gcov_dump || return
 	find "$run/coverage" -name '*.gcda' -delete
-	check "all tests pass" meson test -C "$run/coverage" --no-rebuild \
+	check "all tests pass" meson test -C "$run/coverage" --no-rebuild --repeat 2 \
 		--num-processes "$jobs" --print-errorlogs --suite unit --suite fuzz \
 		-t 4 || status=1
 	tests/coverage.py tests "$run/coverage" tests/coverage.md || status=1
