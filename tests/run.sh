@@ -18,7 +18,7 @@ jobs=$(nproc)
 soak=
 failures=0
 
-suites="build unit lint abi consumer asan tsan valgrind docs bench fuzz coverage"
+suites="build unit examples lint abi consumer asan tsan valgrind docs bench fuzz coverage"
 suites+=" kernel hostile guest clients demo"
 
 # Suites, or all, and the Debian packages they need.
@@ -183,6 +183,10 @@ suite_build() {
 
 suite_unit() {
 	compile_gcc && meson_suite gcc unit
+}
+
+suite_examples() {
+	compile_gcc && meson_suite gcc examples
 }
 
 suite_lint() {
