@@ -24,11 +24,11 @@ suites+=" kernel hostile guest clients demo"
 # Suites, or all, and the Debian packages they need.
 packages="
 all       gcc libc6-dev meson ninja-build pkgconf python3 libcmocka-dev liburing-dev
-all       libnl-route-3-dev
+all       libnl-route-3-dev libpci-dev
 build     clang
 lint      clang-format-14 codespell shellcheck binutils
 abi       abigail-tools binutils clang g++
-consumer  clang cmake g++ make libnl-3-dev libpci-dev
+consumer  clang cmake g++ make libnl-3-dev
 tsan      clang libclang-rt-14-dev llvm-14 util-linux
 valgrind  valgrind libc6-dbg
 docs      doxygen
