@@ -137,7 +137,8 @@ VIO_API VIO_MUST_CHECK int vio_iommu_map(struct vio_iommu *iommu, void *ptr,
  * Unmap what one vio_iommu_map() mapped.
  * @param iommu  an address space
  * @param iova   as mapped
- * @return 0; -ENOENT: nothing was mapped there by vio_iommu_map(); -EBUSY: as there.
+ * @return 0; -ENOENT: nothing was mapped there by vio_iommu_map(); -EBUSY: as there;
+ * what ioctl(2) answers: it is still mapped.
  * @par Threads  One per context.
  */
 VIO_API int vio_iommu_unmap(struct vio_iommu *iommu, uint64_t iova);

@@ -25,5 +25,6 @@
 #include <vio/version.h>
 #include <vio/vf.h>
 #include <vio/vfio.h>
+#include <vio/view.h>
 
 #endif /* VIO_VIO_H */

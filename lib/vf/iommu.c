@@ -214,18 +214,22 @@ int vio_iommu_add(struct vio_iommu *iommu, const struct vio_iova_map *map,
 }
 
 /* A child shares the kernel's object with its parent, which goes on with it. */
+static int unmap_now(const struct vio_iommu *iommu, const struct vio_dma_map *map)
+{
+	if (iommu->dma.fd < 0 || vio_env_is_child(iommu->env))
+		return 0;
+	return vio_dma_unmap(iommu->env->sys, &iommu->dma, map->iova,
+			     map->length_bytes);
+}
+
 void vio_iommu_remove(struct vio_iommu *iommu, const struct vio_iova_map *map)
 {
-	const struct vio_sys *sys = iommu->env->sys;
-	const uint64_t iova = map->map.iova;
-	int ret = 0;
+	const int ret = unmap_now(iommu, &map->map);
 
-	if (iommu->dma.fd >= 0 && !vio_env_is_child(iommu->env))
-		ret = vio_dma_unmap(sys, &iommu->dma, iova, map->map.length_bytes);
 	if (ret)
 		vio_log(iommu->env, VIO_LOG_ERROR, "vf",
 			"iommu: the kernel does not unmap I/O address 0x%llx: %s",
-			(unsigned long long)iova, strerror(-ret));
+			(unsigned long long)map->map.iova, strerror(-ret));
 	vio_iova_remove(&iommu->iova, map);
 }
 
@@ -288,13 +292,17 @@ int vio_iommu_map(struct vio_iommu *iommu, void *ptr, uint64_t length_bytes,
 int vio_iommu_unmap(struct vio_iommu *iommu, uint64_t iova)
 {
 	const struct vio_iova_map *map = vio_iova_find(&iommu->iova, iova);
+	int ret;
 
 	if (iommu->is_frozen)
 		return -EBUSY;
 	if (!map || map->is_followed)
 		return -ENOENT;
-	vio_iommu_remove(iommu, map);
-	return 0;
+	/* Forgotten while devices still reach it, the memory would be used again. */
+	ret = unmap_now(iommu, &map->map);
+	if (!ret)
+		vio_iova_remove(&iommu->iova, map);
+	return ret;
 }
 
 int vio_iommu_foreach(struct vio_iommu *iommu,

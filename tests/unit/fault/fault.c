@@ -9,11 +9,11 @@
 
 #include "unit/fault/fault_case.h"
 
-#define TESTS_MAX    512u
+#define TESTS_MAX    1024u
 #define NAME_BYTES   128u
 #define ATTEMPTS_MAX 1000u /* more than any call takes of anything */
 
-/* Those to fail with, and after them those that a failure may be reported as. */
+/* Those to fail with, N_INJECTED; after them those that it may be reported as. */
 static const struct {
 	int code;
 	const char *name;
@@ -21,14 +21,17 @@ static const struct {
 	{ ENOMEM, "ENOMEM" }, { EMFILE, "EMFILE" },     { ENFILE, "ENFILE" },
 	{ EAGAIN, "EAGAIN" }, { EPERM, "EPERM" },       { EIO, "EIO" },
 	{ ENOSPC, "ENOSPC" }, { ENOTSOCK, "ENOTSOCK" }, { EBADMSG, "EBADMSG" },
+	{ ENODEV, "ENODEV" }, { EBUSY, "EBUSY" },       { EOPNOTSUPP, "EOPNOTSUPP" },
+	{ EINVAL, "EINVAL" }, { ENOENT, "ENOENT" },     { EXDEV, "EXDEV" },
 };
 
 #define N_ERRNOS   (sizeof(errnos) / sizeof(errnos[0]))
-#define N_INJECTED (N_ERRNOS - 2)
+#define N_INJECTED 7u
 
 static const struct fault_family *const families[] = {
 	&fault_ctx, &fault_dom,   &fault_heap,    &fault_limit,
-	&fault_mem, &fault_queue, &fault_backend,
+	&fault_mem, &fault_queue, &fault_backend, &fault_host,
+	&fault_vf,  &fault_vfio,  &fault_iommu,   &fault_view,
 };
 
 enum kind { NO_FAILURE, ALLOCATIONS, CALLS };
@@ -72,14 +75,15 @@ static const char *name_errno(int code)
 	return NULL;
 }
 
-/* By name, or as what a system call answers: "what read(2) answers". */
+/* By name, or as what a call answers: "what read(2)", "what the kernel answered". */
 static int is_documented(const char *names, int code)
 {
 	const char *doc = find_function(names)->doc;
 	char word[32];
 
 	snprintf(word, sizeof(word), "-%s", name_errno(code));
-	return strstr(doc, word) || strstr(doc, "(2) answer");
+	return strstr(doc, word) || strstr(doc, "(2) answer") ||
+	       strstr(doc, "kernel answer");
 }
 
 static void

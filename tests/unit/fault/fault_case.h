@@ -32,6 +32,7 @@
 #define FAULT_PAGES    16u
 #define FAULT_DESCS    8u
 
+struct fault_machine;
 struct vhost_stage;
 
 struct fault_scene {
@@ -54,6 +55,7 @@ struct fault_scene {
 	struct vio_stop *token;
 	struct vio_ctx *lent; /* a context that takes threads */
 	struct vhost_stage *stage;
+	struct fault_machine *machine; /* fault_machine.h */
 	char *pages; /* FAULT_PAGES of them */
 	int fd;
 	int other_fd;
@@ -81,7 +83,8 @@ struct fault_family {
 };
 
 extern const struct fault_family fault_ctx, fault_dom, fault_heap, fault_limit;
-extern const struct fault_family fault_mem, fault_queue, fault_backend;
+extern const struct fault_family fault_mem, fault_queue, fault_backend, fault_host;
+extern const struct fault_family fault_vf, fault_vfio, fault_iommu, fault_view;
 
 /* fault_headers.c: the names of all public functions, and what each answers. */
 struct fault_function {
