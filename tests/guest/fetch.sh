@@ -2,15 +2,15 @@
 # SPDX-License-Identifier: MIT
 #
 # Fills the cache folder with what the guest rig needs that a build does not:
-# QEMU, Debian's 6.12 kernel, busybox, kmod, e2fsprogs and lspci. Prints the folder
-# of the pieces; packages.sh says how they come.
+# QEMU, Debian's 6.12 kernel and the programs below. Prints the folder of the
+# pieces; packages.sh says how they come.
 
 set -euo pipefail
 
 # shellcheck source=tests/guest/packages.sh
 . "$(dirname "${BASH_SOURCE[0]}")/packages.sh"
 
-programs=(busybox-static kmod e2fsprogs pciutils)
+programs=(busybox-static kmod e2fsprogs pciutils iproute2)
 kernel=linux-image-6.12-amd64
 
 # The meta package only names the kernel that is current in the archive.

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# Builds the initramfs that every guest boots: busybox, init and the modules below
-# with all they depend on. Prints its name. It is built once per kernel and kept
+# Builds the initramfs that every guest boots: busybox, init, the tools and the
+# modules below with all they depend on. Prints its name. It is built once per kernel and kept
 # beside it under a name that holds a checksum of what it is made of; boot.sh
 # appends a small archive with the programs of one run.
 
@@ -16,6 +16,9 @@ modules=(
 	vfio vfio-pci vfio_iommu_type1
 	psample macsec udp_tunnel
 )
+
+# Where busybox has one of the same name, it gives way.
+tools=(bin/ip usr/bin/lspci)
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 pieces=$("$here/fetch.sh")
@@ -39,6 +42,31 @@ copy_modules()
 	"$pieces/bin/depmod" -b "$root" "$version"
 }
 
+# With the loader and the libraries they came with, apart from those that the
+# programs of a run bring along.
+copy_tools()
+{
+	local lib=$pieces/root/usr/lib/x86_64-linux-gnu to=$root/tools tool file
+	local loader=$pieces/root/lib64/ld-linux-x86-64.so.2
+	local path=$pieces/root/lib/x86_64-linux-gnu:$lib
+
+	mkdir "$to"
+	cp -L "$loader" "$to/loader"
+	for tool in "${tools[@]}"; do
+		cp "$pieces/root/$tool" "$to/"
+		"$loader" --library-path "$path" --list "$pieces/root/$tool" |
+			awk -v from="$pieces" 'index($3, from) == 1 { print $3 }' |
+			while read -r file; do
+				cp -L "$file" "$to/"
+			done
+		tool=${tool##*/}
+		rm -f "$root/bin/$tool"
+		printf '#!/bin/sh\nexec /tools/loader --library-path /tools %s "$@"\n' \
+			"/tools/$tool" >"$root/bin/$tool"
+		chmod +x "$root/bin/$tool"
+	done
+}
+
 build()
 {
 	local applet
@@ -54,6 +82,7 @@ build()
 	done
 	cp "$here/init" "$root/init"
 	copy_modules
+	copy_tools
 	(cd "$root" && find . | "$pieces/bin/busybox" cpio -o -H newc) \
 		>"$work/base" 2>/dev/null
 	mv "$work/base" "$image"

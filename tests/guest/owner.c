@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Waiting is a poll of the context's descriptor, with a bound that only a hang
+ * reaches: an emulated machine on a loaded host is slow, and nothing more.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "owner.h"
+
+#define WAIT_MS 60000
+
+struct end {
+	struct owner *owner;
+	int is_done;
+	int result;
+};
+
+static void note_end(void *opaque, int result, const struct vio_error *err)
+{
+	struct end *end = opaque;
+
+	end->is_done = 1;
+	end->result = result;
+	if (err)
+		end->owner->err = *err;
+}
+
+/* Waits for an operation that began with @ret. */
+static int wait_end(struct end *end, int ret)
+{
+	struct pollfd fd = { .fd = vio_ctx_get_fd(end->owner->ctx), .events = POLLIN };
+
+	if (ret)
+		return ret;
+	while (!end->is_done) {
+		ret = poll(&fd, 1, WAIT_MS);
+		if (ret != 1)
+			return ret ? -errno : -ETIME;
+		ret = vio_ctx_dispatch(end->owner->ctx, 16);
+		if (ret < 0)
+			return ret;
+	}
+	return end->result;
+}
+
+static struct end begin(struct owner *owner)
+{
+	owner->err = (struct vio_error)VIO_ERROR_INIT;
+	return (struct end){ .owner = owner };
+}
+
+static void *lend(void *opaque)
+{
+	(void)vio_ctx_work(opaque);
+	return NULL;
+}
+
+int owner_open(struct owner *owner, const char *name)
+{
+	struct vio_ctx_params params = VIO_CTX_PARAMS_INIT;
+	struct vio_host_params host_params = VIO_HOST_PARAMS_INIT;
+	int ret;
+
+	(void)begin(owner);
+	params.flags = VIO_CTX_LENDS_THREAD;
+	host_params.owner = name;
+	ret = vio_ctx_create(&params, &owner->ctx, &owner->err);
+	if (ret)
+		return ret;
+	ret = pthread_create(&owner->worker, NULL, lend, owner->ctx);
+	if (ret)
+		return -ret;
+	return vio_host_open(owner->ctx, &host_params, &owner->host, &owner->err);
+}
+
+int owner_close(struct owner *owner)
+{
+	int ret;
+
+	(void)begin(owner);
+	ret = vio_host_close(owner->host, &owner->err);
+	if (ret)
+		return ret;
+	ret = vio_ctx_abort_work(owner->ctx);
+	if (ret)
+		return ret;
+	pthread_join(owner->worker, NULL);
+	return vio_ctx_destroy(owner->ctx, &owner->err);
+}
+
+int owner_claim(struct owner *owner, const struct vio_vf_request *request,
+		struct vio_vf **out)
+{
+	struct end end = begin(owner);
+
+	return wait_end(&end, vio_vf_claim(owner->host, request, out, note_end, &end,
+					   &owner->err));
+}
+
+int owner_release(struct owner *owner, struct vio_vf *vf)
+{
+	struct end end = begin(owner);
+
+	return wait_end(&end, vio_vf_release(vf, note_end, &end, &owner->err));
+}
+
+int owner_configure(struct owner *owner, struct vio_vf *vf,
+		    const struct vio_vf_config *config)
+{
+	struct end end = begin(owner);
+
+	return wait_end(
+		&end, vio_vf_configure(vf, config, NULL, note_end, &end, &owner->err));
+}
+
+int owner_recover(struct owner *owner, struct vio_vf_recovery *out)
+{
+	struct end end = begin(owner);
+
+	*out = (struct vio_vf_recovery)VIO_VF_RECOVERY_INIT;
+	return wait_end(
+		&end, vio_host_recover(owner->host, out, note_end, &end, &owner->err));
+}
+
+static int open_function(struct owner *owner, struct vio_vf *vf,
+			 struct vio_iommu *iommu, struct vio_vfio **out)
+{
+	struct vio_vfio_params params = VIO_VFIO_PARAMS_INIT;
+	struct end end = begin(owner);
+
+	params.iommu = iommu;
+	return wait_end(&end,
+			vio_vfio_open(vf, &params, out, note_end, &end, &owner->err));
+}
+
+static int close_function(struct owner *owner, struct vio_vfio *vfio)
+{
+	struct end end = begin(owner);
+
+	return wait_end(&end, vio_vfio_close(vfio, note_end, &end, &owner->err));
+}
+
+/* A VF has no vendor of its own in configuration space; the kernel's copy has. */
+static int read_vendor(struct vio_vfio *vfio)
+{
+	uint16_t vendor = 0;
+	const int ret =
+		vio_vfio_read(vfio, VIO_VFIO_CONFIG_REGION, 0, &vendor, sizeof(vendor));
+
+	return ret < 0 ? ret : vendor == 0 || vendor == 0xffff ? -EIO : 0;
+}
+
+static int use_opened(struct owner *owner, struct vio_vf *vf, struct vio_iommu *iommu)
+{
+	struct vio_vfio *vfio = NULL;
+	int ret, closed;
+
+	ret = open_function(owner, vf, iommu, &vfio);
+	if (ret)
+		return ret;
+	ret = read_vendor(vfio);
+	closed = close_function(owner, vfio);
+	return ret ? ret : closed;
+}
+
+int owner_use(struct owner *owner, struct vio_vf *vf)
+{
+	struct vio_iommu_params params = VIO_IOMMU_PARAMS_INIT;
+	struct vio_iommu *iommu = NULL;
+	int ret, closed;
+
+	ret = vio_iommu_open(owner->host, &params, &iommu, &owner->err);
+	if (ret)
+		return ret;
+	ret = use_opened(owner, vf, iommu);
+	closed = vio_iommu_close(iommu, NULL);
+	return ret ? ret : closed;
+}
+
+void function_read_state(const char *name, struct function_state *out)
+{
+	char path[64], link[256];
+	ssize_t n;
+	int fd;
+
+	memset(out, 0, sizeof(*out));
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver", name);
+	n = readlink(path, link, sizeof(link) - 1);
+	if (n > 0) {
+		link[n] = '\0';
+		snprintf(out->driver, sizeof(out->driver), "%.31s",
+			 strrchr(link, '/') + 1);
+	}
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver_override", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1
+		   : read(fd, out->driver_override, sizeof(out->driver_override) - 1);
+	if (fd >= 0)
+		close(fd);
+	if (n < 0)
+		return;
+	out->driver_override[strcspn(out->driver_override, "\n")] = '\0';
+	if (!strcmp(out->driver_override, "(null)"))
+		out->driver_override[0] = '\0';
+}

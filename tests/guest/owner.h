@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A process that owns VFs, for the programs inside the guest: a context, a host on
+ * it and the thread it lends, with calls that wait for the end of an operation and
+ * answer as it did. Nothing here fails a test by itself, since the processes that
+ * are killed are not the one that tells.
+ */
+#ifndef VIO_TESTS_GUEST_OWNER_H
+#define VIO_TESTS_GUEST_OWNER_H
+
+#include <pthread.h>
+
+#include <vio/ctx.h>
+#include <vio/vf.h>
+#include <vio/vfio.h>
+
+#define OWNER_IGB  "/sys/bus/pci/devices/0000:01:00.0"
+#define OWNER_NVME "/sys/bus/pci/devices/0000:02:00.0"
+
+struct owner {
+	struct vio_ctx *ctx;
+	struct vio_host *host;
+	pthread_t worker;
+	struct vio_error err; /* of the call before */
+};
+
+/* All return 0 or -errno; -ETIME: no end within a minute. */
+
+int owner_open(struct owner *owner, const char *name);
+
+/* As any process would end that has nothing left; -EBUSY: it has. */
+int owner_close(struct owner *owner);
+
+int owner_claim(struct owner *owner, const struct vio_vf_request *request,
+		struct vio_vf **out);
+int owner_release(struct owner *owner, struct vio_vf *vf);
+int owner_configure(struct owner *owner, struct vio_vf *vf,
+		    const struct vio_vf_config *config);
+int owner_recover(struct owner *owner, struct vio_vf_recovery *out);
+
+/* Opens the function through VFIO, reads a register of each kind, and closes it. */
+int owner_use(struct owner *owner, struct vio_vf *vf);
+
+/* What the kernel says of a function; empty: none. */
+struct function_state {
+	char driver[32];
+	char driver_override[32];
+};
+
+void function_read_state(const char *name, struct function_state *out);
+
+#endif
