@@ -14,6 +14,8 @@
 
 /* A full burst is gone long before: the readers are at least twice the limit. */
 #define BURST_SECONDS 2
+/* Over so long a guest without a processor for a moment still reads what it may. */
+#define FULL_SECONDS 10
 
 struct rate {
 	const char *what; /* the limit's name in the control pipe */
@@ -23,6 +25,7 @@ struct rate {
 };
 
 static double seconds_to_measure = 3;
+static double most_below = 0.01;
 
 static void set_limit(const char *what, uint64_t limit)
 {
@@ -63,7 +66,7 @@ static void assert_limit_holds(const struct rate *rate)
 	printf("rate %s asked %llu measured %.0f unlimited %.0f\n", rate->what,
 	       (unsigned long long)limit, measured, unlimited);
 	assert_true(unlimited >= 2 * (double)limit);
-	assert_true(measured >= 0.99 * (double)limit);
+	assert_true(measured >= (1 - most_below) * (double)limit);
 	assert_true(measured <= 1.01 * (double)limit);
 }
 
@@ -92,5 +95,7 @@ int main(int argc, char **argv)
 
 	if (argc > 1)
 		seconds_to_measure = atof(argv[1]);
+	if (seconds_to_measure < FULL_SECONDS)
+		most_below = 0.05;
 	return cmocka_run_group_tests_name("guest_rate", tests, NULL, NULL);
 }
