@@ -145,7 +145,8 @@ typedef int (*vio_pci_fn)(void *opaque, const struct vio_pci_info *info);
  * @param err       optional, filled on failure
  * @return 0; -EINVAL: no ctx, an unknown flag, owner empty, too long or not printable ASCII; -ENOENT:
  * sysfs_root has no bus/pci; -ENAMETOOLONG: one of the folders; -E2BIG: see @ref
- * abi; -ENOMEM; -EMFILE; -EPERM: no events for this process; -ECHILD.
+ * abi; -ENOMEM; -EMFILE; -EPERM: no events for this process; what else open(2), socket(2)
+ * or epoll_ctl(2) answers; -ECHILD.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int vio_host_open(struct vio_ctx *ctx,
@@ -168,7 +169,8 @@ VIO_API int vio_host_close(struct vio_host *host, struct vio_error *err);
  * @param[in,out] info   size set by the caller; filled up to that size
  * @param err            optional, filled on failure
  * @return 0; -ENODEV: no such function; -EINVAL: info NULL or too short, or addr
- * out of range; -EBADMSG: sysfs says something that cannot be; -EMFILE.
+ * out of range; -EBADMSG: sysfs says something that cannot be; -EMFILE and what else
+ * open(2) and read(2) answer.
  * @par Threads  One per object.
  */
 VIO_API VIO_MUST_CHECK int
@@ -224,7 +226,8 @@ VIO_API int vio_host_foreach_peer(struct vio_host *host,
  * @param[out] out  room for @p n bytes
  * @param n         1 to VIO_PCI_CONFIG_BYTES
  * @param err       optional, filled on failure
- * @return bytes read, at least 1; -ENODEV; -EINVAL: n out of range.
+ * @return bytes read, at least 1; -ENODEV; -EINVAL: n out of range; what open(2) or
+ * read(2) answers.
  * @par Threads  One per object.
  */
 VIO_API VIO_MUST_CHECK int

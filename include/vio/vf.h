@@ -207,8 +207,9 @@ struct vio_vf_recovery {
  * likewise, and the holder is dead: vio_host_recover(); -ENODEV: no such PF; -EINVAL: a field out of its range; -ENOENT: the driver is not loaded;
  * -EXDEV: only VFs that are not isolated are left; -EOPNOTSUPP: see @ref vf, or a
  * field of config that the driver lacks; -EACCES, -EPERM: run_dir or sysfs is not
- * writable; -E2BIG: see @ref abi; -ENOMEM; -ECHILD. @p done may also bring what the
- * kernel answered, or -EIO: it said yes and did something else.
+ * writable; -E2BIG: see @ref abi; -ENOMEM; as vio_host_foreach_vf() otherwise;
+ * -ECHILD. @p done may also bring what the kernel answered, or -EIO: it said yes and
+ * did something else.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int vio_vf_claim(struct vio_host *host,
@@ -281,7 +282,8 @@ vio_vf_read_config(struct vio_vf *vf, struct vio_vf_config *config, vio_vf_done_
  * @param opaque  first argument of @p done
  * @param err     optional, filled on failure
  * @return 0: under way; -EBUSY: an operation is under way, or it is open; -ENODEV;
- * -EOPNOTSUPP: see @ref vf, or the kernel knows no way to reset it.
+ * -EOPNOTSUPP: see @ref vf; -ENOMEM; -ECHILD. @p done: 0; -EOPNOTSUPP: the kernel
+ * knows no way to reset it; or what the kernel answered.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int vio_vf_reset(struct vio_vf *vf, vio_vf_done_fn done,
@@ -302,7 +304,8 @@ VIO_API int vio_vf_read_info(const struct vio_vf *vf, struct vio_vf_info *info);
  * @param fn      told of each; non-zero ends the walk
  * @param opaque  first argument of @p fn
  * @param err     optional, filled on failure; names journals that were left out
- * @return 0; what @p fn returned; -EACCES: run_dir is not readable; -ENOMEM.
+ * @return 0; what @p fn returned; -EACCES: run_dir is not readable; what else open(2),
+ * read(2) or fcntl(2) answers.
  * @par Threads  One per context.
  */
 VIO_API int
@@ -320,8 +323,9 @@ vio_host_foreach_lease(struct vio_host *host,
  * @param opaque             first argument of @p done
  * @param err                optional, filled on failure
  * @return 0: under way; -EBUSY: a recovery is under way; -EOPNOTSUPP: see @ref vf;
- * -EACCES: run_dir is not writable; -ENOMEM; -ECHILD. @p done: 0 also when some
- * leases were kept, see struct vio_vf_recovery.
+ * -EACCES: run_dir is not writable; what else open(2), read(2) or mkdir(2) answers;
+ * -ENOMEM; -ECHILD. @p done: 0 also when some leases were kept, see struct
+ * vio_vf_recovery.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int
@@ -336,7 +340,7 @@ vio_host_recover(struct vio_host *host, struct vio_vf_recovery *recovery,
  *                   socket does
  * @param err        optional, filled on failure
  * @return 0; -EBUSY: an operation is under way, or it is open; what sendmsg(2)
- * answers: the lease is still here.
+ * answers: the lease is still here; -ECHILD.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int
@@ -348,8 +352,9 @@ vio_vf_detach(struct vio_vf *vf, int socket_fd, struct vio_error *err);
  * @param socket_fd  connected unix socket
  * @param[out] out   in the state VIO_VF_HELD
  * @param err        optional, filled on failure
- * @return 0; -EBADMSG: not such a message, or its descriptors are not a lease's;
- * -ENODEV: the VF has gone; what recvmsg(2) answers; -ENOMEM.
+ * @return 0; what recvmsg(2) answers; -ECHILD. With the message taken and the lease
+ * dropped, to be recovered: -EBADMSG: not such a message, or its descriptors are not
+ * a lease's; -ENODEV: the VF has gone; -ENOMEM; what open(2) or read(2) answers.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int vio_vf_attach(struct vio_host *host, int socket_fd,

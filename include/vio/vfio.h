@@ -107,7 +107,7 @@ struct vio_vfio_params {
  * @param err       optional, filled on failure
  * @return 0; -EINVAL: an unknown flag, or both; -ENODEV: the kernel has not what
  * flags ask for; -EBUSY: the table has an open batch; -E2BIG: see @ref abi; -ENOMEM;
- * -ECHILD.
+ * a region of the table is refused as vio_iommu_map() would; -ECHILD.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int
@@ -126,7 +126,7 @@ vio_iommu_open(struct vio_host *host, const struct vio_iommu_params *params,
  * of the IOMMU's reach; -EEXIST: overlaps a mapping; -ENOSPC: no free place, or the
  * kernel's bound on mappings; -ENOMEM: RLIMIT_MEMLOCK, the line says how much;
  * -ENODEV: no function is open; -EBUSY: the first one is being opened, or the last
- * one closed; -ECHILD.
+ * one closed; what else madvise(2) or ioctl(2) answers; -ECHILD.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int vio_iommu_map(struct vio_iommu *iommu, void *ptr,

@@ -69,7 +69,8 @@ struct vio_view_ops {
  * @param err       optional, filled on failure
  * @return 0; -EINVAL: a required callback is missing; -EBADMSG: its configuration
  * space makes no sense; -ENODEV: the function has gone; -EMFILE: a descriptor for each
- * vector is needed; -ENOMEM; -E2BIG; what vio_vfio_read() answers.
+ * vector is needed; what else eventfd(2) answers; -ENOMEM; -E2BIG; or as
+ * vio_vfio_read().
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int vio_view_create(struct vio_ctx *ctx, struct vio_vfio *vfio,
@@ -143,7 +144,7 @@ VIO_API int vio_view_detach(struct vio_view *view, struct vio_error *err);
  * @param vfio  of the same vendor, device and BAR sizes
  * @param err   optional, names what differs
  * @return 0; -EBUSY: there is one; -EINVAL: vfio is NULL; -EXDEV: it is not alike;
- * -ENODEV: it has gone; -ENOMEM; what vio_vfio_read() answers.
+ * -ENODEV: it has gone; -ENOMEM; or as vio_vfio_read().
  * What the device kept inside is lost: the guest's driver must be told.
  * @par Threads  One per context.
  */

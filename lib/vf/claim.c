@@ -237,8 +237,9 @@ static int check_settings(const struct claim *claim, const struct vio_policy *po
 	return ret;
 }
 
+/* *@is_race: the choice was good, and somebody else was faster. */
 static int choose_and_lock(struct claim *claim, const struct vio_journal_record *self,
-			   struct vio_error *err)
+			   int *is_race, struct vio_error *err)
 {
 	const struct vio_policy_vf *chosen[VIO_VF_CLAIM_MAX];
 	struct vio_policy policy = { .host = claim->host,
@@ -250,10 +251,11 @@ static int choose_and_lock(struct claim *claim, const struct vio_journal_record 
 		ret = vio_policy_choose(&policy, chosen, err);
 	if (!ret)
 		ret = check_settings(claim, &policy, chosen, err);
-	if (!ret)
+	*is_race = 0;
+	if (!ret) {
 		ret = lock_all(claim, self, chosen, err);
-	else if (ret == -EBUSY)
-		ret = -EAGAIN; /* not a race: nothing to choose from */
+		*is_race = ret == -EBUSY;
+	}
 	vio_policy_destroy(&policy);
 	return ret;
 }
@@ -261,7 +263,7 @@ static int choose_and_lock(struct claim *claim, const struct vio_journal_record 
 static int lock(struct claim *claim, struct vio_error *err)
 {
 	struct vio_journal_record self = { .state = 0 };
-	int ret;
+	int ret, is_race = 1;
 
 	ret = vio_lease_read_self(claim->host, &self);
 	if (!ret)
@@ -269,12 +271,9 @@ static int lock(struct claim *claim, struct vio_error *err)
 	if (ret)
 		return vio_fail(err, ret, "%s: %s", claim->host->run_dir,
 				strerrordesc_np(-ret));
-	for (int i = 0; i < CHOICES_MAX; i++) {
-		ret = choose_and_lock(claim, &self, err);
-		if (ret != -EBUSY)
-			break;
-	}
-	return ret == -EAGAIN ? -EBUSY : ret;
+	for (int i = 0; i < CHOICES_MAX && is_race; i++)
+		ret = choose_and_lock(claim, &self, &is_race, err);
+	return ret;
 }
 
 int vio_vf_claim(struct vio_host *host, const struct vio_vf_request *request,

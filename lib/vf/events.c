@@ -47,6 +47,7 @@ tell(struct vio_watch *watch, uint32_t type, const struct vio_pci_addr *addr)
 	watch->host->event(watch->host->opaque, &event);
 }
 
+/* Also where it cannot be known: an event too many is better than one too few. */
 static int is_pf(struct vio_watch *watch, const struct vio_pci_addr *addr)
 {
 	return vio_host_has_attr(watch->host, addr, "sriov_totalvfs");

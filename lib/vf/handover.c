@@ -135,7 +135,7 @@ static int parse_parcel(const struct parcel *parcel, struct vio_journal_record *
 }
 
 /* Is the file what is at the lease's path here? A jail may not see the path. */
-static int is_in_place(struct vio_host *host, int fd, const struct vio_pci_addr *addr)
+static int verify_place(struct vio_host *host, int fd, const struct vio_pci_addr *addr)
 {
 	const struct vio_sys *sys = host->env->sys;
 	struct stat here, there;
@@ -143,12 +143,15 @@ static int is_in_place(struct vio_host *host, int fd, const struct vio_pci_addr 
 
 	path_fd = vio_lease_open_path(host, addr);
 	if (path_fd < 0)
-		return 1;
+		return path_fd == -ENOENT || path_fd == -EACCES ? 0 : path_fd;
 	ret = sys->fstat(sys->opaque, path_fd, &here);
 	sys->close(sys->opaque, path_fd);
-	if (ret || sys->fstat(sys->opaque, fd, &there))
-		return 0;
-	return here.st_dev == there.st_dev && here.st_ino == there.st_ino;
+	if (!ret)
+		ret = sys->fstat(sys->opaque, fd, &there);
+	if (ret)
+		return ret;
+	return here.st_dev == there.st_dev && here.st_ino == there.st_ino ? 0
+									  : -EBADMSG;
 }
 
 static int
@@ -161,12 +164,14 @@ is_same(const struct vio_journal_record *a, const struct vio_journal_record *b)
 static int check_lease(struct vio_host *host, const struct vio_lease_file *lease,
 		       const struct vio_journal_record *record)
 {
+	int ret;
+
 	if ((record->state != VIO_JOURNAL_HELD &&
 	     record->state != VIO_JOURNAL_PAUSED) ||
-	    lease->record.state != record->state || !is_same(&lease->record, record) ||
-	    !is_in_place(host, lease->fd, &record->addr))
+	    lease->record.state != record->state || !is_same(&lease->record, record))
 		return -EBADMSG;
-	return vio_lease_verify(lease);
+	ret = verify_place(host, lease->fd, &record->addr);
+	return ret ? ret : vio_lease_verify(lease);
 }
 
 static int adopt(struct vio_host *host, int fd, const struct vio_journal_record *record,
@@ -181,7 +186,7 @@ static int adopt(struct vio_host *host, int fd, const struct vio_journal_record 
 	ret = vio_lease_open_fd(host, fd, &lease);
 	if (ret) {
 		sys->close(sys->opaque, fd);
-		return ret == -ENOMEM ? ret : -EBADMSG;
+		return ret;
 	}
 	ret = check_lease(host, lease, record);
 	if (!ret)
@@ -191,17 +196,15 @@ static int adopt(struct vio_host *host, int fd, const struct vio_journal_record 
 	return ret;
 }
 
-static int check_function(struct vio_host *host,
-			  const struct vio_journal_record *record,
-			  struct vio_error *err)
+static int
+check_function(struct vio_host *host, const struct vio_journal_record *record)
 {
 	struct vio_pci_info info = VIO_PCI_INFO_INIT;
 
-	return vio_host_read_function(host, &record->addr, &info, err);
+	return vio_host_read_function(host, &record->addr, &info, NULL);
 }
 
-static int take(struct vio_host *host, const struct parcel *parcel, struct vio_vf **out,
-		struct vio_error *err)
+static int take(struct vio_host *host, const struct parcel *parcel, struct vio_vf **out)
 {
 	const struct vio_sys *sys = host->env->sys;
 	struct vio_journal_record record;
@@ -210,7 +213,7 @@ static int take(struct vio_host *host, const struct parcel *parcel, struct vio_v
 
 	ret = parse_parcel(parcel, &record);
 	if (!ret)
-		ret = check_function(host, &record, err);
+		ret = check_function(host, &record);
 	if (!ret) {
 		n_kept = 1;
 		ret = adopt(host, parcel->fds[0], &record, out);
@@ -231,8 +234,12 @@ int vio_vf_attach(struct vio_host *host, int socket_fd, struct vio_vf **out,
 	ret = receive(host->env->sys, socket_fd, &parcel);
 	if (ret)
 		return vio_fail(err, ret, "handover: %s", strerrordesc_np(-ret));
-	ret = take(host, &parcel, out, err);
-	if (ret == -EBADMSG || ret == -ESTALE)
+	ret = take(host, &parcel, out);
+	/* Another has its lock, or it is another file than it was: no lease of ours. */
+	if (ret == -EBADMSG || ret == -ESTALE || ret == -EBUSY || ret == -EBADF)
 		return vio_fail(err, -EBADMSG, "handover: that is no lease");
-	return ret;
+	if (ret)
+		return vio_fail(err, ret, "handover: the lease is not taken over: %s",
+				strerrordesc_np(-ret));
+	return 0;
 }

@@ -54,11 +54,11 @@ int vio_host_has_attr(struct vio_host *host, const struct vio_pci_addr *addr,
 	char path[VIO_SYSFS_PATH_BYTES];
 	int fd;
 
-	if (vio_sysfs_path(addr, attr, path))
-		return 0;
-	fd = vio_sysfs_open(host, path, O_PATH);
+	fd = vio_sysfs_path(addr, attr, path);
+	if (!fd)
+		fd = vio_sysfs_open(host, path, O_PATH);
 	if (fd < 0)
-		return 0;
+		return vio_host_is_absent(fd) ? 0 : fd;
 	sys->close(sys->opaque, fd);
 	return 1;
 }
@@ -230,8 +230,9 @@ static int read_pf(struct vio_host *host, struct vio_pci_info *info)
 	int ret;
 
 	/* A function without the attribute is none that can make VFs. */
-	if (!vio_host_has_attr(host, &info->addr, "sriov_totalvfs"))
-		return 0;
+	ret = vio_host_has_attr(host, &info->addr, "sriov_totalvfs");
+	if (ret <= 0)
+		return ret;
 	info->flags |= VIO_PCI_IS_PF;
 	ret = read_u32(host, &info->addr, "sriov_totalvfs", UINT16_MAX,
 		       &info->total_vfs);
@@ -240,12 +241,14 @@ static int read_pf(struct vio_host *host, struct vio_pci_info *info)
 			       &autoprobe);
 	if (!ret)
 		ret = vio_host_foreach_link(host, &info->addr, count_vf, &info->n_vfs);
-	if (ret)
+	if (!ret)
+		ret = vio_host_has_attr(host, &info->addr, "sriov_vf_total_msix");
+	if (ret < 0)
 		return ret;
+	if (ret)
+		info->flags |= VIO_PCI_VF_MSIX;
 	if (autoprobe)
 		info->flags |= VIO_PCI_AUTOPROBE;
-	if (vio_host_has_attr(host, &info->addr, "sriov_vf_total_msix"))
-		info->flags |= VIO_PCI_VF_MSIX;
 	return 0;
 }
 

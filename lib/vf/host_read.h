@@ -26,7 +26,7 @@ int vio_host_read_number(struct vio_host *host, const struct vio_pci_addr *addr,
 int vio_host_read_text(struct vio_host *host, const struct vio_pci_addr *addr,
 		       const char *attr, char *buf, size_t n);
 
-/* Is there such an attribute? Reading it would be asking for more. */
+/* 1: there is such an attribute; 0: there is none; or why that cannot be known. */
 int vio_host_has_attr(struct vio_host *host, const struct vio_pci_addr *addr,
 		      const char *attr);
 

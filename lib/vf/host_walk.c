@@ -102,12 +102,15 @@ static int add_function(void *opaque, const char *name)
 {
 	struct walk *walk = opaque;
 	struct vio_pci_addr addr;
+	int ret = 1;
 
 	/* What is named otherwise is no function. */
 	if (vio_pci_addr_parse(name, &addr))
 		return 0;
-	if (walk->is_pf_only && !vio_host_has_attr(walk->host, &addr, "sriov_totalvfs"))
-		return 0;
+	if (walk->is_pf_only)
+		ret = vio_host_has_attr(walk->host, &addr, "sriov_totalvfs");
+	if (ret <= 0)
+		return ret;
 	return add(walk, key_of(&addr), &addr, VIO_VF_INDEX_ANY);
 }
 
@@ -223,13 +226,19 @@ static int check_has(struct vio_host *host, const struct vio_pci_addr *addr,
 		     const char *attr, const char *lacks, struct vio_error *err)
 {
 	char text[VIO_PCI_ADDR_TEXT_BYTES];
+	int ret;
 
 	if (vio_pci_addr_print(addr, text) < 0)
 		return vio_fail(err, -EINVAL, "function: the address is out of range");
-	if (vio_host_has_attr(host, addr, attr))
+	ret = vio_host_has_attr(host, addr, attr);
+	if (ret > 0)
 		return 0;
-	if (vio_host_has_attr(host, addr, "vendor"))
+	if (!ret)
+		ret = vio_host_has_attr(host, addr, "vendor");
+	if (ret > 0)
 		return vio_fail(err, -EOPNOTSUPP, "%s: %s", text, lacks);
+	if (ret < 0)
+		return vio_fail(err, ret, "%s: sysfs cannot be read", text);
 	return vio_fail(err, -ENODEV, "%s: no such function", text);
 }
 

@@ -34,6 +34,7 @@ struct vio_policy {
 	struct vio_policy_vf *vfs;
 	uint32_t n_vfs;
 	uint32_t vfs_room;
+	struct vio_error *err; /* while it is read, for what ends the walk */
 };
 
 /* Reads the machine. @policy is zeroed but for host and request. */

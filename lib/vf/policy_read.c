@@ -53,8 +53,11 @@ static int read_lease(struct vio_policy *policy, struct vio_policy_vf *vf)
 	int ret;
 
 	ret = vio_lease_read(policy->host, &vf->info.addr, &vf->standing, &record);
-	if (ret || vf->standing == VIO_LEASE_FREE || !record.state)
-		return ret;
+	if (ret)
+		return vio_fail(policy->err, ret, "claim: a lease cannot be read: %s",
+				strerrordesc_np(-ret));
+	if (vf->standing == VIO_LEASE_FREE || !record.state)
+		return 0;
 	memcpy(vf->owner, record.owner, sizeof(vf->owner));
 	if (record.state != VIO_JOURNAL_FREE)
 		policy->pfs[vf->pf].promised_mbps += record.load_mbps;
@@ -132,6 +135,7 @@ int vio_policy_read(struct vio_policy *policy, struct vio_error *err)
 	struct walk walk = { .policy = policy, .err = err };
 	int ret;
 
+	policy->err = err;
 	if (policy->request->flags & VIO_VF_FROM_PF)
 		ret = read_one(policy, err);
 	else

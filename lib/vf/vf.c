@@ -127,6 +127,9 @@ void vio_op_done(struct vio_plan *plan, int result)
 	const struct vio_error err = plan->err;
 	const uint32_t state = result == -ENODEV ? VIO_VF_LOST : op->state;
 
+	/* What was applied has been put back, or will be. */
+	if (result)
+		op->report.applied = 0;
 	if (op->caller_report)
 		vio_params_fill(op->caller_report, sizeof(uint32_t), &op->report,
 				sizeof(op->report));
@@ -149,6 +152,7 @@ struct walk {
 	int (*fn)(void *opaque, const struct vio_vf_info *info);
 	void *opaque;
 	struct vio_error *err;
+	int is_told; /* why it ended: err says, or the caller knows */
 };
 
 /* Who locks it and has not yet written has no lease to show. */
@@ -163,8 +167,10 @@ static int visit(void *opaque, const struct vio_pci_addr *addr)
 
 	ret = vio_lease_read(walk->host, addr, &standing, &record);
 	vio_pci_addr_print(addr, name);
-	if (ret)
+	if (ret) {
+		walk->is_told = 1;
 		return vio_fail(walk->err, ret, "%s: its lease cannot be read", name);
+	}
 	if (standing == VIO_LEASE_UNKNOWN)
 		vio_fail(walk->err, 0, "%s: a journal that is corrupt or not ours",
 			 name);
@@ -172,7 +178,9 @@ static int visit(void *opaque, const struct vio_pci_addr *addr)
 		return 0;
 	vio_lease_print(&record, &info);
 	info.is_alive = standing == VIO_LEASE_HELD;
-	return walk->fn(walk->opaque, &info);
+	ret = walk->fn(walk->opaque, &info);
+	walk->is_told = !!ret;
+	return ret;
 }
 
 int vio_host_foreach_lease(struct vio_host *host,
@@ -180,6 +188,9 @@ int vio_host_foreach_lease(struct vio_host *host,
 			   void *opaque, struct vio_error *err)
 {
 	struct walk walk = { .host = host, .fn = fn, .opaque = opaque, .err = err };
+	const int ret = vio_lease_foreach(host, visit, &walk);
 
-	return vio_lease_foreach(host, visit, &walk);
+	if (!ret || walk.is_told)
+		return ret;
+	return vio_fail(err, ret, "%s: %s", host->run_dir, strerrordesc_np(-ret));
 }

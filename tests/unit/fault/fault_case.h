@@ -56,7 +56,7 @@ struct fault_scene {
 	struct vio_ctx *lent; /* a context that takes threads */
 	struct vhost_stage *stage;
 	struct fault_machine *machine; /* fault_machine.h */
-	char *pages; /* FAULT_PAGES of them */
+	char *pages;                   /* FAULT_PAGES of them */
 	int fd;
 	int other_fd;
 	uint32_t n_told; /* calls of callbacks */

@@ -55,16 +55,20 @@ static int find_name(const char *at, char *out, size_t n_out)
 	return 0;
 }
 
+/* As one line, so that what is looked for is found wherever lines end. */
 static void copy_doc(const char *text, const char *at, struct fault_function *function)
 {
 	const char *doc = at;
-	size_t n;
+	size_t n = 0;
 
 	while (doc > text && strncmp(doc, "/**", 3))
 		doc--;
-	n = (size_t)(at - doc);
-	assert_true(n < sizeof(function->doc));
-	memcpy(function->doc, doc, n);
+	for (; doc < at; doc++) {
+		assert_true(n < sizeof(function->doc) - 1);
+		if (!strncmp(doc, "\n * ", 4))
+			doc += 3;
+		function->doc[n++] = *doc == '\n' ? ' ' : *doc;
+	}
 	function->doc[n] = '\0';
 }
 

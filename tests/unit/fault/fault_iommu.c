@@ -137,9 +137,8 @@ static int visit(struct fault_scene *scene)
 static const struct fault_case cases[] = {
 	{ "vio_iommu_open", USUAL | FAULT_TAKES_MEMORY | FAULT_MAKES_DO, "ENODEV",
 	  machine_setup_functions, open_iommu, NULL, finish_opened },
-	{ "vio_iommu_open vio_iommu_close",
-	  USUAL | FAULT_TAKES_MEMORY | FAULT_MAKES_DO, "ENODEV", setup_followed,
-	  open_iommu, NULL, finish_followed },
+	{ "vio_iommu_open vio_iommu_close", USUAL | FAULT_TAKES_MEMORY | FAULT_MAKES_DO,
+	  "ENODEV", setup_followed, open_iommu, NULL, finish_followed },
 	{ "vio_iommu_close", FAULT_TAKES_NOTHING, NULL, machine_setup_iommu,
 	  close_iommu, NULL, machine_finish },
 	{ "vio_iommu_map", USUAL | FAULT_TAKES_MEMORY, NULL, setup_open, map,

@@ -142,10 +142,10 @@ static int count(void *opaque, const struct vio_vf_info *info)
 static int visit_leases(struct fault_scene *scene)
 {
 	uint32_t n = 0;
-	const int ret = vio_host_foreach_lease(scene->machine->host, count, &n,
-					       &scene->err);
+	const int ret =
+		vio_host_foreach_lease(scene->machine->host, count, &n, &scene->err);
 
-	assert_int_equal(n, ret ? 0 : 1);
+	assert_true(n <= 1 && (n || ret));
 	return ret;
 }
 
@@ -224,8 +224,8 @@ static void send_again(struct fault_scene *scene)
 static const struct fault_case cases[] = {
 	{ "vio_vf_claim", USUAL | FAULT_MAKES_DO, NULL, machine_setup, claim,
 	  verify_unclaimed, finish_claimed },
-	{ "vio_vf_release", USUAL | FAULT_MAKES_DO | FAULT_ENDS_IT, NULL,
-	  setup_claimed, release, verify_released, machine_finish },
+	{ "vio_vf_release", USUAL | FAULT_MAKES_DO | FAULT_ENDS_IT, NULL, setup_claimed,
+	  release, verify_released, machine_finish },
 	{ "vio_vf_configure", USUAL | FAULT_MAKES_DO, NULL, setup_claimed, configure,
 	  verify_configured, machine_finish },
 	{ "vio_vf_read_config", USUAL | FAULT_MAKES_DO, NULL, setup_claimed,
@@ -240,7 +240,7 @@ static const struct fault_case cases[] = {
 	  finish_recovered },
 	{ "vio_vf_detach", FAULT_MAKES_CALLS | FAULT_HAS_ERROR, NULL, setup_sockets,
 	  detach, verify_held, finish_detached },
-	{ "vio_vf_attach", USUAL | FAULT_MAKES_DO, NULL, setup_detached, attach,
+	{ "vio_vf_attach", USUAL | FAULT_MAKES_DO, "EBADMSG", setup_detached, attach,
 	  send_again, finish_claimed },
 };
 

@@ -204,9 +204,8 @@ static int unmap_bar(struct fault_scene *scene)
 static const struct fault_case cases[] = {
 	{ "vio_vfio_open", USUAL | FAULT_TAKES_MEMORY | FAULT_MAKES_DO, "ENODEV",
 	  machine_setup_iommu, open_out, verify_closed, finish_opened },
-	{ "vio_vfio_open vio_vfio_get_fd",
-	  USUAL | FAULT_TAKES_MEMORY | FAULT_MAKES_DO, "ENODEV", setup_iommufd,
-	  open_out, verify_closed, finish_opened },
+	{ "vio_vfio_open vio_vfio_get_fd", USUAL | FAULT_TAKES_MEMORY | FAULT_MAKES_DO,
+	  "ENODEV", setup_iommufd, open_out, verify_closed, finish_opened },
 	{ "vio_vfio_close", USUAL | FAULT_MAKES_DO, NULL, setup_connected,
 	  close_function, NULL, finish_closed },
 	{ "vio_vfio_reset", USUAL, NULL, machine_setup_vfio, reset, NULL,

@@ -144,8 +144,8 @@ static int destroy(struct fault_scene *scene)
 #define USUAL (FAULT_TAKES_MEMORY | FAULT_MAKES_CALLS | FAULT_HAS_ERROR)
 
 static const struct fault_case cases[] = {
-	{ "vio_view_create", USUAL, "ENODEV", setup_function, create_out, NULL,
-	  finish_created },
+	{ "vio_view_create", USUAL | FAULT_MAKES_DO, "ENODEV", setup_function,
+	  create_out, NULL, finish_created },
 	{ "vio_view_write vio_view_read vio_view_write_bar vio_view_read_bar",
 	  FAULT_TAKES_MEMORY | FAULT_MAKES_CALLS | FAULT_MAKES_DO, NULL, setup_view,
 	  use, NULL, machine_finish },
@@ -154,8 +154,8 @@ static const struct fault_case cases[] = {
 	  "ENODEV", setup_used, detach, verify_detached, machine_finish },
 	{ "vio_view_attach", USUAL | FAULT_MAKES_DO, "ENODEV", setup_detached, attach,
 	  verify_detached, machine_finish },
-	{ "vio_view_destroy", FAULT_TAKES_NOTHING, NULL, setup_view, destroy, NULL,
-	  machine_finish },
+	{ "vio_view_destroy", FAULT_MAKES_CALLS | FAULT_MAKES_DO, NULL, setup_used,
+	  destroy, NULL, machine_finish },
 };
 
 const struct fault_family fault_view = { cases, sizeof(cases) / sizeof(cases[0]) };
