@@ -120,13 +120,23 @@ int vio_plan_verify_restored(struct vio_plan *plan)
 	return verify_override(plan, plan->lease->record.override_before);
 }
 
+/* A reset comes next. */
+static int is_undoing_use(const struct vio_plan *plan)
+{
+	return plan->is_undoing && plan->lease->record.begun & VIO_JOURNAL_USE;
+}
+
+/*
+ * Undoing, the driver of before may be back already, if who undid this died then. It
+ * has to go once more: there are drivers that do not come back from a reset.
+ */
 int vio_plan_unbind(struct vio_plan *plan)
 {
 	char path[VIO_SYSFS_PATH_BYTES], now[VIO_HOST_DRIVER_BYTES];
 	int ret;
 
 	ret = is_elsewhere(plan, now);
-	if (ret <= 0 || !now[0])
+	if (ret < 0 || !now[0] || (!ret && !is_undoing_use(plan)))
 		return ret < 0 ? ret : 0;
 	ret = set_path(plan, "driver/unbind", path);
 	return ret ? ret : vio_plan_write(plan, path, plan->name);

@@ -141,6 +141,7 @@ static int store_reset(void *opaque, const char *buf, size_t n)
 	if (function->fails_reset)
 		return -ENOTTY;
 	function->n_resets++;
+	function->n_resets_in_use += !strcmp(function->driver, function->kind);
 	return 0;
 }
 

@@ -29,6 +29,7 @@ struct vio_fake_function {
 	uint32_t index;
 	int numa_node;
 	uint32_t n_resets;
+	uint32_t n_resets_in_use; /* of them, with the driver that knows it bound */
 	int fails_reset;
 	struct vio_vf_config config; /* what the PF holds for it */
 };

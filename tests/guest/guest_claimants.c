@@ -23,9 +23,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "guest.h"
 #include "owner.h"
 #include "vf/journal.h"
+#include "vfs.h"
 
 #define CLAIMANTS  8u
 #define RECOVERERS 2u
@@ -34,12 +34,6 @@
 #define WAIT_NS    UINT64_C(60000000000) /* an emulated machine on a loaded host */
 #define WITNESSES  "/tmp/witness"
 #define LEASES     "/run/libvio/vf"
-
-static const char *const names[] = {
-	"0000:01:10.0", "0000:01:10.2", "0000:01:10.4",
-	"0000:02:00.1", "0000:02:00.2", "0000:02:00.3",
-};
-#define VFS (sizeof(names) / sizeof(names[0]))
 
 /* What a process was at when it was killed, by its own word and by the journal. */
 enum step {
@@ -76,9 +70,6 @@ static int witnesses[VFS];
 static uint32_t hits[STEPS];
 static uint32_t kills;
 static unsigned long seconds, cycles_wanted;
-static struct function_state states_before[VFS];
-static char links_before[4096];
-
 static void add(atomic_uint *counter)
 {
 	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
@@ -109,7 +100,7 @@ static size_t find_vf(const struct vio_vf *vf)
 
 	vio_vf_read_info(vf, &info);
 	vio_pci_addr_print(&info.addr, name);
-	for (i = 0; i < VFS - 1 && strcmp(names[i], name) != 0; i++)
+	for (i = 0; i < VFS - 1 && strcmp(vfs_names[i], name) != 0; i++)
 		;
 	return i;
 }
@@ -119,7 +110,7 @@ static void check_driver(size_t i)
 {
 	struct function_state state;
 
-	function_read_state(names[i], &state);
+	function_read_state(vfs_names[i], &state);
 	if (strcmp(state.driver, "vfio-pci") != 0 ||
 	    strcmp(state.driver_override, "vfio-pci") != 0)
 		add(&shared->stolen);
@@ -136,7 +127,7 @@ static void use(struct owner *owner, struct vio_vf *vf, size_t i, unsigned int *
 	check_driver(i);
 	if (way == 0)
 		poll(NULL, 0, rand_r(seed) % 30);
-	if (way > 1 && i < 3) {
+	if (way > 1 && i < VFS_NETWORK) {
 		ret = owner_configure(owner, vf, &config);
 		add(&shared->configures);
 	}
@@ -250,7 +241,7 @@ static int open_witnesses(void)
 	char path[64];
 
 	for (size_t i = 0; i < VFS; i++) {
-		snprintf(path, sizeof(path), WITNESSES "/%s", names[i]);
+		snprintf(path, sizeof(path), WITNESSES "/%s", vfs_names[i]);
 		witnesses[i] = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 		if (witnesses[i] < 0)
 			return -errno;
@@ -321,7 +312,7 @@ static enum step find_step(uint32_t worker, int is_dead)
 	if (phase == PHASE_RECOVER)
 		return STEP_RECOVERING;
 	for (size_t i = 0; i < VFS; i++) {
-		read_lease(names[i], &record, &is_locked);
+		read_lease(vfs_names[i], &record, &is_locked);
 		if (!record.state || record.state == VIO_JOURNAL_FREE ||
 		    record.pid != pids[worker])
 			continue;
@@ -362,7 +353,7 @@ static uint32_t find_at(enum step wanted)
 		return i;
 	}
 	for (size_t vf = 0; vf < VFS; vf++) {
-		read_lease(names[vf], &record, &is_locked);
+		read_lease(vfs_names[vf], &record, &is_locked);
 		if (!record.state || record.state == VIO_JOURNAL_FREE ||
 		    classify(&record) != wanted)
 			continue;
@@ -479,20 +470,6 @@ static void kills_reach_every_step(void **state)
 			fail_msg("no kill at: %s", step_names[i]);
 }
 
-static void read_links(char *out, size_t bytes)
-{
-	FILE *file = popen("/bin/ip -j link show dev eth0", "re");
-	size_t n;
-
-	assert_non_null(file);
-	n = fread(out, 1, bytes - 1, file);
-	out[n] = '\0';
-	assert_int_equal(pclose(file), 0);
-	assert_non_null(strstr(out, "vfinfo_list"));
-	memmove(out, strstr(out, "vfinfo_list"),
-		strlen(strstr(out, "vfinfo_list")) + 1);
-}
-
 static void one_recovery_leaves_nothing_of_the_dead(void **state)
 {
 	struct vio_vf_recovery recovery;
@@ -506,7 +483,7 @@ static void one_recovery_leaves_nothing_of_the_dead(void **state)
 	assert_int_equal(recovery.n_alive + recovery.n_unknown + recovery.n_failed, 0);
 	assert_int_equal(owner_close(&owner), 0);
 	for (size_t i = 0; i < VFS; i++) {
-		read_lease(names[i], &record, &is_locked);
+		read_lease(vfs_names[i], &record, &is_locked);
 		assert_int_equal(record.state, VIO_JOURNAL_FREE);
 		assert_false(is_locked);
 	}
@@ -514,18 +491,8 @@ static void one_recovery_leaves_nothing_of_the_dead(void **state)
 
 static void every_driver_override_and_mac_is_as_before(void **state)
 {
-	struct function_state now;
-	char links[sizeof(links_before)];
-
 	(void)state;
-	for (size_t i = 0; i < VFS; i++) {
-		function_read_state(names[i], &now);
-		assert_string_equal(now.driver, states_before[i].driver);
-		assert_string_equal(now.driver_override,
-				    states_before[i].driver_override);
-	}
-	read_links(links, sizeof(links));
-	assert_string_equal(links, links_before);
+	vfs_assert_as_before();
 }
 
 static void every_vf_can_be_claimed_again(void **state)
@@ -543,31 +510,11 @@ static void every_vf_can_be_claimed_again(void **state)
 	assert_int_equal(owner_close(&owner), 0);
 }
 
-/*
- * VFs that differ: bound and not, with an administrator's MAC and without, with an
- * override and without.
- */
 static int set_up(void **state)
 {
 	(void)state;
-	if (command_run(
-		    "modprobe -a igbvf vfio-pci vfio_iommu_type1 && /bin/ip link set eth0 up &&"
-		    "cd " OWNER_IGB " &&"
-		    "echo 0 >sriov_drivers_autoprobe && echo 3 >sriov_numvfs &&"
-		    "cd " OWNER_NVME " &&"
-		    "echo 0 >sriov_drivers_autoprobe && echo 3 >sriov_numvfs &&"
-		    "/bin/ip link set eth0 vf 0 mac 02:00:00:00:00:a0 &&"
-		    "/bin/ip link set eth0 vf 2 mac 02:00:00:00:00:a2 vlan 7 &&"
-		    "cd /sys/bus/pci && echo igbvf >devices/0000:01:10.0/driver_override &&"
-		    "echo 0000:01:10.0 >drivers_probe &&"
-		    "echo >devices/0000:01:10.0/driver_override &&"
-		    "echo igbvf >devices/0000:01:10.4/driver_override &&"
-		    "echo nvme >devices/0000:02:00.2/driver_override &&"
-		    "mkdir -p /run " WITNESSES))
+	if (vfs_create() || command_run("mkdir -p " WITNESSES))
 		return -1;
-	for (size_t i = 0; i < VFS; i++)
-		function_read_state(names[i], &states_before[i]);
-	read_links(links_before, sizeof(links_before));
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	return shared == MAP_FAILED ? -1 : 0;
@@ -576,8 +523,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	(void)state;
-	return command_run("echo 0 >" OWNER_IGB "/sriov_numvfs &&"
-			   "echo 0 >" OWNER_NVME "/sriov_numvfs");
+	return vfs_destroy();
 }
 
 int main(int argc, char **argv)

@@ -4,11 +4,7 @@
  * reaches: an emulated machine on a loaded host is slow, and nothing more.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "owner.h"
 
@@ -180,31 +176,4 @@ int owner_use(struct owner *owner, struct vio_vf *vf)
 	ret = use_opened(owner, vf, iommu);
 	closed = vio_iommu_close(iommu, NULL);
 	return ret ? ret : closed;
-}
-
-void function_read_state(const char *name, struct function_state *out)
-{
-	char path[64], link[256];
-	ssize_t n;
-	int fd;
-
-	memset(out, 0, sizeof(*out));
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver", name);
-	n = readlink(path, link, sizeof(link) - 1);
-	if (n > 0) {
-		link[n] = '\0';
-		snprintf(out->driver, sizeof(out->driver), "%.31s",
-			 strrchr(link, '/') + 1);
-	}
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver_override", name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1
-		   : read(fd, out->driver_override, sizeof(out->driver_override) - 1);
-	if (fd >= 0)
-		close(fd);
-	if (n < 0)
-		return;
-	out->driver_override[strcspn(out->driver_override, "\n")] = '\0';
-	if (!strcmp(out->driver_override, "(null)"))
-		out->driver_override[0] = '\0';
 }

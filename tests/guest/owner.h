@@ -14,9 +14,6 @@
 #include <vio/vf.h>
 #include <vio/vfio.h>
 
-#define OWNER_IGB  "/sys/bus/pci/devices/0000:01:00.0"
-#define OWNER_NVME "/sys/bus/pci/devices/0000:02:00.0"
-
 struct owner {
 	struct vio_ctx *ctx;
 	struct vio_host *host;
@@ -40,13 +37,5 @@ int owner_recover(struct owner *owner, struct vio_vf_recovery *out);
 
 /* Opens the function through VFIO, reads a register of each kind, and closes it. */
 int owner_use(struct owner *owner, struct vio_vf *vf);
-
-/* What the kernel says of a function; empty: none. */
-struct function_state {
-	char driver[32];
-	char driver_override[32];
-};
-
-void function_read_state(const char *name, struct function_state *out);
 
 #endif
