@@ -13,9 +13,14 @@
 #include <vio/driver.h>
 #include <vio/error.h>
 #include <vio/heap.h>
+#include <vio/host.h>
 #include <vio/mem.h>
+#include <vio/pci.h>
 #include <vio/queue.h>
 #include <vio/unstable/limit.h>
+#include <vio/vf.h>
+#include <vio/vfio.h>
+#include <vio/view.h>
 
 #define SIZE(type, bytes)                                                              \
 	_Static_assert(sizeof(struct type) == (bytes), "size of " #type)
@@ -132,6 +137,44 @@ FIELD(vio_pool_params, block_bytes, 8, 8);
 FIELD(vio_pool_params, align, 16, 8);
 FIELD(vio_pool_params, n_blocks, 24, 8);
 
+SIZE(vio_pci_info, 248);
+FIELD(vio_pci_info, size, 0, 4);
+FIELD(vio_pci_info, flags, 4, 4);
+FIELD(vio_pci_info, addr, 8, 8);
+FIELD(vio_pci_info, physfn, 16, 8);
+FIELD(vio_pci_info, vendor_id, 24, 4);
+FIELD(vio_pci_info, device_id, 28, 4);
+FIELD(vio_pci_info, class_code, 32, 4);
+FIELD(vio_pci_info, numa_node, 36, 4);
+FIELD(vio_pci_info, iommu_group, 40, 4);
+FIELD(vio_pci_info, vf_index, 44, 4);
+FIELD(vio_pci_info, total_vfs, 48, 4);
+FIELD(vio_pci_info, n_vfs, 52, 4);
+FIELD(vio_pci_info, reset_methods, 56, 4);
+FIELD(vio_pci_info, link_mbps, 60, 4);
+FIELD(vio_pci_info, ifindex, 64, 4);
+FIELD(vio_pci_info, n_vf_msix, 68, 4);
+FIELD(vio_pci_info, bar_bytes, 72, 48);
+FIELD(vio_pci_info, vf_bar_bytes, 120, 48);
+FIELD(vio_pci_info, driver, 168, 32);
+FIELD(vio_pci_info, driver_override, 200, 32);
+FIELD(vio_pci_info, netdev, 232, 16);
+
+SIZE(vio_host_event, 16);
+FIELD(vio_host_event, size, 0, 4);
+FIELD(vio_host_event, type, 4, 4);
+FIELD(vio_host_event, addr, 8, 8);
+
+SIZE(vio_host_params, 56);
+FIELD(vio_host_params, size, 0, 4);
+FIELD(vio_host_params, flags, 4, 4);
+FIELD(vio_host_params, sysfs_root, 8, 8);
+FIELD(vio_host_params, dev_root, 16, 8);
+FIELD(vio_host_params, run_dir, 24, 8);
+FIELD(vio_host_params, owner, 32, 8);
+FIELD(vio_host_params, event, 40, 8);
+FIELD(vio_host_params, opaque, 48, 8);
+
 SIZE(vio_mem_region, 64);
 FIELD(vio_mem_region, size, 0, 4);
 FIELD(vio_mem_region, flags, 4, 4);
@@ -166,6 +209,67 @@ FIELD(vio_mem_bitmap, length_bytes, 16, 8);
 FIELD(vio_mem_bitmap, bits, 24, 8);
 FIELD(vio_mem_bitmap, released, 32, 8);
 FIELD(vio_mem_bitmap, opaque, 40, 8);
+
+SIZE(vio_pci_addr, 8);
+FIELD(vio_pci_addr, domain, 0, 4);
+FIELD(vio_pci_addr, bus, 4, 1);
+FIELD(vio_pci_addr, device, 5, 1);
+FIELD(vio_pci_addr, function, 6, 1);
+FIELD(vio_pci_addr, reserved, 7, 1);
+
+SIZE(vio_pci_bar, 24);
+FIELD(vio_pci_bar, address, 0, 8);
+FIELD(vio_pci_bar, is_io, 8, 4);
+FIELD(vio_pci_bar, is_64bit, 12, 4);
+FIELD(vio_pci_bar, is_prefetchable, 16, 4);
+FIELD(vio_pci_bar, is_present, 20, 4);
+
+SIZE(vio_sriov, 208);
+FIELD(vio_sriov, size, 0, 4);
+FIELD(vio_sriov, offset, 4, 4);
+FIELD(vio_sriov, capabilities, 8, 4);
+FIELD(vio_sriov, control, 12, 4);
+FIELD(vio_sriov, status, 16, 4);
+FIELD(vio_sriov, initial_vfs, 20, 4);
+FIELD(vio_sriov, total_vfs, 24, 4);
+FIELD(vio_sriov, n_vfs, 28, 4);
+FIELD(vio_sriov, dependency_link, 32, 4);
+FIELD(vio_sriov, first_vf_offset, 36, 4);
+FIELD(vio_sriov, vf_stride, 40, 4);
+FIELD(vio_sriov, vf_device_id, 44, 4);
+FIELD(vio_sriov, supported_page_sizes, 48, 4);
+FIELD(vio_sriov, system_page_size, 52, 4);
+FIELD(vio_sriov, migration_offset, 56, 4);
+FIELD(vio_sriov, is_ari, 60, 4);
+FIELD(vio_sriov, vf_bars, 64, 144);
+
+SIZE(vio_pci_caps, 104);
+FIELD(vio_pci_caps, size, 0, 4);
+FIELD(vio_pci_caps, has_flr, 4, 4);
+FIELD(vio_pci_caps, pcie_offset, 8, 4);
+FIELD(vio_pci_caps, pcie_type, 12, 4);
+FIELD(vio_pci_caps, max_payload_bytes, 16, 4);
+FIELD(vio_pci_caps, link_speed, 20, 4);
+FIELD(vio_pci_caps, link_width, 24, 4);
+FIELD(vio_pci_caps, link_speed_max, 28, 4);
+FIELD(vio_pci_caps, link_width_max, 32, 4);
+FIELD(vio_pci_caps, msix_offset, 36, 4);
+FIELD(vio_pci_caps, n_msix, 40, 4);
+FIELD(vio_pci_caps, msix_table_bar, 44, 4);
+FIELD(vio_pci_caps, msix_table_offset, 48, 4);
+FIELD(vio_pci_caps, msix_pba_bar, 52, 4);
+FIELD(vio_pci_caps, msix_pba_offset, 56, 4);
+FIELD(vio_pci_caps, msi_offset, 60, 4);
+FIELD(vio_pci_caps, n_msi, 64, 4);
+FIELD(vio_pci_caps, ari_offset, 68, 4);
+FIELD(vio_pci_caps, ari_next_function, 72, 4);
+FIELD(vio_pci_caps, acs_offset, 76, 4);
+FIELD(vio_pci_caps, acs_capabilities, 80, 4);
+FIELD(vio_pci_caps, acs_control, 84, 4);
+FIELD(vio_pci_caps, ats_offset, 88, 4);
+FIELD(vio_pci_caps, aer_offset, 92, 4);
+FIELD(vio_pci_caps, sriov_offset, 96, 4);
+FIELD(vio_pci_caps, pm_offset, 100, 4);
 
 SIZE(vio_chain, 40);
 FIELD(vio_chain, head, 0, 4);
@@ -231,3 +335,93 @@ FIELD(vio_lease, layout, 0, 8);
 FIELD(vio_lease, bytes, 8, 8);
 FIELD(vio_lease, ops, 16, 8);
 FIELD(vio_lease, limit, 24, 8);
+
+SIZE(vio_vf_config, 60);
+FIELD(vio_vf_config, size, 0, 4);
+FIELD(vio_vf_config, fields, 4, 4);
+FIELD(vio_vf_config, mac, 8, 6);
+FIELD(vio_vf_config, reserved, 14, 2);
+FIELD(vio_vf_config, vlan, 16, 4);
+FIELD(vio_vf_config, qos, 20, 4);
+FIELD(vio_vf_config, vlan_protocol, 24, 4);
+FIELD(vio_vf_config, min_tx_mbps, 28, 4);
+FIELD(vio_vf_config, max_tx_mbps, 32, 4);
+FIELD(vio_vf_config, spoofchk, 36, 4);
+FIELD(vio_vf_config, trust, 40, 4);
+FIELD(vio_vf_config, link_state, 44, 4);
+FIELD(vio_vf_config, nvme_vq, 48, 4);
+FIELD(vio_vf_config, nvme_vi, 52, 4);
+FIELD(vio_vf_config, n_msix, 56, 4);
+
+SIZE(vio_vf_request, 80);
+FIELD(vio_vf_request, size, 0, 4);
+FIELD(vio_vf_request, flags, 4, 4);
+FIELD(vio_vf_request, pf, 8, 8);
+FIELD(vio_vf_request, n, 16, 4);
+FIELD(vio_vf_request, policy, 20, 4);
+FIELD(vio_vf_request, numa_node, 24, 4);
+FIELD(vio_vf_request, load_mbps, 28, 4);
+FIELD(vio_vf_request, vendor_id, 32, 4);
+FIELD(vio_vf_request, device_id, 36, 4);
+FIELD(vio_vf_request, driver, 40, 8);
+FIELD(vio_vf_request, tag, 48, 8);
+FIELD(vio_vf_request, config, 56, 8);
+FIELD(vio_vf_request, score, 64, 8);
+FIELD(vio_vf_request, opaque, 72, 8);
+
+SIZE(vio_vf_info, 176);
+FIELD(vio_vf_info, size, 0, 4);
+FIELD(vio_vf_info, state, 4, 4);
+FIELD(vio_vf_info, addr, 8, 8);
+FIELD(vio_vf_info, pf, 16, 8);
+FIELD(vio_vf_info, generation, 24, 8);
+FIELD(vio_vf_info, vf_index, 32, 4);
+FIELD(vio_vf_info, is_alive, 36, 4);
+FIELD(vio_vf_info, pid, 40, 4);
+FIELD(vio_vf_info, load_mbps, 44, 4);
+FIELD(vio_vf_info, owner, 48, 64);
+FIELD(vio_vf_info, tag, 112, 64);
+
+SIZE(vio_vf_report, 16);
+FIELD(vio_vf_report, size, 0, 4);
+FIELD(vio_vf_report, applied, 4, 4);
+FIELD(vio_vf_report, refused, 8, 4);
+FIELD(vio_vf_report, unsupported, 12, 4);
+
+SIZE(vio_vf_recovery, 24);
+FIELD(vio_vf_recovery, size, 0, 4);
+FIELD(vio_vf_recovery, n_undone, 4, 4);
+FIELD(vio_vf_recovery, n_alive, 8, 4);
+FIELD(vio_vf_recovery, n_unknown, 12, 4);
+FIELD(vio_vf_recovery, n_failed, 16, 4);
+FIELD(vio_vf_recovery, reserved, 20, 4);
+
+SIZE(vio_iommu_params, 16);
+FIELD(vio_iommu_params, size, 0, 4);
+FIELD(vio_iommu_params, flags, 4, 4);
+FIELD(vio_iommu_params, mem, 8, 8);
+
+SIZE(vio_vfio_region, 24);
+FIELD(vio_vfio_region, size, 0, 4);
+FIELD(vio_vfio_region, flags, 4, 4);
+FIELD(vio_vfio_region, length_bytes, 8, 8);
+FIELD(vio_vfio_region, can_map, 16, 4);
+FIELD(vio_vfio_region, n_vectors, 20, 4);
+
+SIZE(vio_vfio_params, 40);
+FIELD(vio_vfio_params, size, 0, 4);
+FIELD(vio_vfio_params, flags, 4, 4);
+FIELD(vio_vfio_params, iommu, 8, 8);
+FIELD(vio_vfio_params, requested, 16, 8);
+FIELD(vio_vfio_params, failed, 24, 8);
+FIELD(vio_vfio_params, opaque, 32, 8);
+
+SIZE(vio_view_ops, 56);
+FIELD(vio_view_ops, size, 0, 4);
+FIELD(vio_view_ops, flags, 4, 4);
+FIELD(vio_view_ops, map, 8, 8);
+FIELD(vio_view_ops, unmap, 16, 8);
+FIELD(vio_view_ops, trap, 24, 8);
+FIELD(vio_view_ops, route, 32, 8);
+FIELD(vio_view_ops, reset, 40, 8);
+FIELD(vio_view_ops, opaque, 48, 8);
