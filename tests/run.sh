@@ -18,8 +18,8 @@ jobs=$(nproc)
 soak=
 failures=0
 
-suites="build unit examples lint abi consumer asan tsan valgrind docs bench fuzz coverage"
-suites+=" kernel hostile guest clients demo"
+suites="build unit examples lint abi consumer asan tsan valgrind docs bench fuzz"
+suites+=" coverage kernel hostile guest clients demo"
 
 # Suites, or all, and the Debian packages they need.
 packages="
