@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -290,6 +291,60 @@ static void what_is_no_lease_is_named_and_not_shown(void **state)
 	assert_non_null(strstr(s->err.text, "0000:0"));
 }
 
+static int attach_in_child(void *opaque)
+{
+	struct stage *s = opaque;
+
+	return vio_vf_attach(s->p.host, -1, s->vf, &s->err) == -ECHILD ? 0 : 1;
+}
+
+static void a_forked_child_takes_no_lease(void **state)
+{
+	assert_int_equal(vio_test_fork(attach_in_child, *state), 0);
+}
+
+static void configuration_space_needs_an_address_in_range(void **state)
+{
+	const struct vio_pci_addr addr = { .device = 32 };
+	struct stage *s = *state;
+	char byte;
+
+	assert_int_equal(vio_host_read_config(s->p.host, &addr, &byte, 1, &s->err),
+			 -EINVAL);
+}
+
+static void what_is_not_known_of_a_function_is_not_made_up(void **state)
+{
+	struct vio_pci_info info = VIO_PCI_INFO_INIT;
+	struct stage *s = *state;
+	struct vio_pci_addr addr;
+
+	remove_attr(s, "numa_node");
+	vio_fake_add_text(s->scene.fake, DEVICES "0000:01:10.0/numa_node", "-1\n");
+	vio_fake_add_dir(s->scene.fake, DEVICES "0000:01:10.0/net");
+	assert_int_equal(vio_pci_addr_parse("0000:01:10.0", &addr), 0);
+	assert_int_equal(vio_host_read_function(s->p.host, &addr, &info, &s->err), 0);
+	assert_int_equal(info.numa_node, -1);
+	assert_int_equal(info.ifindex, 0);
+}
+
+/* Others read who holds a lease, each on a line of its own. */
+static void a_command_that_is_not_printable_is_shown_as_if_it_were(void **state)
+{
+	struct vio_host_params params = VIO_HOST_PARAMS_INIT;
+	struct vio_host *host;
+	struct stage *s = *state;
+	char before[16];
+
+	params.sysfs_root = VIO_FAKE_PCI_ROOT;
+	assert_int_equal(prctl(PR_GET_NAME, before), 0);
+	assert_int_equal(prctl(PR_SET_NAME, "a\tb"), 0);
+	assert_int_equal(vio_host_open(s->p.ctx, &params, &host, &s->err), 0);
+	assert_string_equal(host->owner, "a?b");
+	assert_int_equal(vio_host_close(host, &s->err), 0);
+	assert_int_equal(prctl(PR_SET_NAME, before), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -308,6 +363,10 @@ int main(void)
 		TEST(a_driver_that_does_not_let_go_is_eio),
 		TEST(recovery_looks_at_as_many_leases_as_there_are),
 		TEST(what_is_no_lease_is_named_and_not_shown),
+		TEST(a_forked_child_takes_no_lease),
+		TEST(configuration_space_needs_an_address_in_range),
+		TEST(what_is_not_known_of_a_function_is_not_made_up),
+		TEST(a_command_that_is_not_printable_is_shown_as_if_it_were),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
