@@ -20,7 +20,8 @@ LINES = 92
 BRANCHES = 80
 PARSER_LINES = 90
 
-_ROW = re.compile(r'^\| `(lib/\S+)` \| `(\w+)` \| (always|by chance|no test) \| (\S.*) \|$')
+_ROW = re.compile(r'^\| `(lib/\S+)` \| `(\w+)` '
+                  r'\| (always|by chance|no test) \| (\S.*) \|$')
 
 
 class Share:
