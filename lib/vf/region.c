@@ -38,13 +38,16 @@ int vio_vfio_is_gone(const struct vio_vfio *vfio)
 static int find_registers(const struct vio_vfio *vfio, uint32_t index, uint64_t offset,
 			  uint32_t n, uint32_t access, off_t *out)
 {
-	const struct vio_part *part = &vfio->parts.all[index];
+	const struct vio_part *part;
 	uint64_t end;
 
 	if (vio_env_is_child(vfio->env))
 		return -ECHILD;
-	if (index >= VIO_PARTS || !n || n > ACCESS_MAX || !(part->flags & access) ||
-	    !vio_add_u64(offset, n, &end) || end > part->length_bytes)
+	if (index >= VIO_PARTS || !n || n > ACCESS_MAX)
+		return -ENXIO;
+	part = &vfio->parts.all[index];
+	if (!(part->flags & access) || !vio_add_u64(offset, n, &end) ||
+	    end > part->length_bytes)
 		return -ENXIO;
 	*out = (off_t)(part->fd_offset + offset);
 	return 0;
@@ -77,7 +80,8 @@ int vio_vfio_read(struct vio_vfio *vfio, uint32_t index, uint64_t offset, void *
 		return ret;
 	done = sys->pread(sys->opaque, vfio->fd, bytes, n, at);
 	ret = answer(vfio, done, n,
-		     index == VIO_VFIO_CONFIG_REGION || bytes[n - 1] == 0xff);
+		     index == VIO_VFIO_CONFIG_REGION ||
+			     (done == (ssize_t)n && bytes[n - 1] == 0xff));
 	if (!ret)
 		memcpy(out, bytes, n);
 	return ret;

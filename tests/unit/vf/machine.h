@@ -8,6 +8,7 @@
 #define TESTS_UNIT_VF_MACHINE_H
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <vio/host.h>
 
@@ -209,7 +210,8 @@ static inline void add_nvm(struct machine *m)
 
 static inline int build_machine(void **state)
 {
-	struct machine *m = test_calloc(1, sizeof(*m));
+	/* Not test_calloc(): memcheck would call what hangs on it lost in a child. */
+	struct machine *m = calloc(1, sizeof(*m));
 
 	m->fake = vio_fake_create();
 	add_nvm(m);
@@ -239,7 +241,7 @@ static inline int close_machine(void **state)
 	assert_int_equal(vio_host_close(m->host, NULL), 0);
 	assert_int_equal(vio_ctx_destroy(m->ctx, NULL), 0);
 	vio_fake_destroy(m->fake);
-	test_free(m);
+	free(m);
 	return 0;
 }
 
