@@ -44,13 +44,17 @@ demo      debian-archive-keyring util-linux
 # Fuzz targets, and the files that read what each of them feeds. What creates and
 # destroys an object around them reads no more than parameters.
 parsers="
+journal     lib/vf/journal.c
 memory      lib/mem
 params      lib/core/params.h lib/core/error.c
+pci_config  lib/vf/pci_caps.c lib/vf/pci_config.c lib/vf/pci_sriov.c
 split_ring  lib/ring/pop.c lib/ring/push.c
 vhost_user  lib/device/backend_message.c lib/device/backend_stop.c
 vhost_user  lib/device/vhost_config.c lib/device/vhost_features.c
 vhost_user  lib/device/vhost_log.c lib/device/vhost_memory.c lib/device/vhost_socket.c
 vhost_user  lib/device/vhost_status.c lib/device/vhost_vring.c
+view        lib/vf/view.c lib/vf/view_bar.c lib/vf/view_caps.c lib/vf/view_config.c
+view        lib/vf/view_layout.c lib/vf/view_msix.c
 "
 
 # The warnings every source is compiled with, by both compilers.
