@@ -68,7 +68,7 @@ struct vio_pci_info {
 	 * then that of the MSI-X capability, see vio_host_read_config().
 	 */
 	uint32_t n_vf_msix;
-	uint64_t bar_bytes[6];  /**< sizes of its BARs; 0: none */
+	uint64_t bar_bytes[6];    /**< sizes of its BARs; 0: none */
 	uint64_t vf_bar_bytes[6]; /**< of a PF: sizes of each VF's BARs */
 	char driver[32];          /**< bound to it; empty: none */
 	char driver_override[32]; /**< empty: none */
@@ -97,12 +97,21 @@ struct vio_pci_info {
 #define VIO_HOST_CONFIG        9u /**< of a PF: its interface or a VF's settings changed */
 #define VIO_HOST_LOST          10u /**< events were lost: read the inventory anew */
 
-/** One event. */
+/** One event; the library fills it, later ones behind what is known now. */
 struct vio_host_event {
 	uint32_t size;            /**< sizeof(struct vio_host_event) */
 	uint32_t type;            /**< VIO_HOST_ */
 	struct vio_pci_addr addr; /**< of the function; zero with VIO_HOST_LOST */
 };
+
+/** No event. */
+#define VIO_HOST_EVENT_INIT                                                            \
+	{                                                                              \
+		(uint32_t)sizeof(struct vio_host_event), 0,                            \
+		{                                                                      \
+			0, 0, 0, 0, 0                                                  \
+		}                                                                      \
+	}
 
 /** Parameters of a host. Start from VIO_HOST_PARAMS_INIT. */
 struct vio_host_params {

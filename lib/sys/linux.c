@@ -181,18 +181,6 @@ static int linux_clock_gettime(void *opaque, int clock_id, struct timespec *out)
 	return (int)answer(clock_gettime(clock_id, out));
 }
 
-static int linux_socket(void *opaque, int domain, int type, int protocol)
-{
-	(void)opaque;
-	return (int)answer(socket(domain, type | SOCK_CLOEXEC, protocol));
-}
-
-static int linux_bind(void *opaque, int fd, const void *address, socklen_t n)
-{
-	(void)opaque;
-	return (int)answer(bind(fd, address, n));
-}
-
 static ssize_t linux_recvmsg(void *opaque, int fd, struct msghdr *message, int flags)
 {
 	(void)opaque;
@@ -294,8 +282,6 @@ const struct vio_sys vio_sys_linux = {
 	.timerfd_create = linux_timerfd_create,
 	.timerfd_settime = linux_timerfd_settime,
 	.clock_gettime = linux_clock_gettime,
-	.socket = linux_socket,
-	.bind = linux_bind,
 	.recvmsg = linux_recvmsg,
 	.sendmsg = linux_sendmsg,
 	.netlink = linux_netlink,

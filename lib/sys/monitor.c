@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
-#include <stdbool.h>
 #include <string.h>
 
 #include "sys/monitor.h"
@@ -16,23 +15,9 @@
 
 int vio_monitor_open(const struct vio_sys *sys, int what)
 {
-	const bool is_link = what == VIO_MONITOR_LINK;
-	struct sockaddr_nl address = {
-		.nl_family = AF_NETLINK,
-		.nl_groups = is_link ? RTMGRP_LINK : GROUP_UEVENT,
-	};
-	int fd, ret;
-
-	fd = sys->socket(sys->opaque, AF_NETLINK, SOCK_DGRAM | SOCK_NONBLOCK,
-			 is_link ? NETLINK_ROUTE : NETLINK_KOBJECT_UEVENT);
-	if (fd < 0)
-		return fd;
-	ret = sys->bind(sys->opaque, fd, &address, sizeof(address));
-	if (ret) {
-		sys->close(sys->opaque, fd);
-		return ret;
-	}
-	return fd;
+	if (what == VIO_MONITOR_LINK)
+		return sys->netlink(sys->opaque, NETLINK_ROUTE, RTMGRP_LINK);
+	return sys->netlink(sys->opaque, NETLINK_KOBJECT_UEVENT, GROUP_UEVENT);
 }
 
 ssize_t vio_monitor_receive(const struct vio_sys *sys, int fd, void *buf, size_t n)

@@ -17,7 +17,7 @@ struct vio_sys;
 /* Changes of network interfaces, for vio_monitor_parse_link(). */
 #define VIO_MONITOR_LINK 1
 
-/* A descriptor, non-blocking, or -errno. */
+/* A descriptor for vio_monitor_receive(), CLOEXEC, or -errno. */
 int vio_monitor_open(const struct vio_sys *sys, int what);
 
 /*

@@ -56,9 +56,7 @@ struct vio_sys {
 			       const struct itimerspec *value);
 	int (*clock_gettime)(void *opaque, int clock_id, struct timespec *out);
 
-	/* Sockets. All descriptors are CLOEXEC. */
-	int (*socket)(void *opaque, int domain, int type, int protocol);
-	int (*bind)(void *opaque, int fd, const void *address, socklen_t n);
+	/* Sockets. */
 	ssize_t (*recvmsg)(void *opaque, int fd, struct msghdr *message, int flags);
 	ssize_t (*sendmsg)(void *opaque, int fd, const struct msghdr *message,
 			   int flags);

@@ -39,8 +39,9 @@ struct vio_watch {
 static void
 tell(struct vio_watch *watch, uint32_t type, const struct vio_pci_addr *addr)
 {
-	struct vio_host_event event = { .size = sizeof(event), .type = type };
+	struct vio_host_event event = VIO_HOST_EVENT_INIT;
 
+	event.type = type;
 	if (addr)
 		event.addr = *addr;
 	watch->host->event(watch->host->opaque, &event);

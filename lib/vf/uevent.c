@@ -78,7 +78,7 @@ static int split(const char *text, size_t n, struct parts *parts)
 
 int vio_uevent_parse(const char *text, size_t n, struct vio_host_event *out)
 {
-	struct vio_host_event event = { .size = sizeof(event) };
+	struct vio_host_event event = VIO_HOST_EVENT_INIT;
 	struct parts parts = { 0 };
 	const char *name;
 	int ret;

@@ -19,13 +19,20 @@ import lint
 
 UNSTABLE = 'VIO_UNSTABLE'
 _NODE = re.compile(r'(\w[\w.]*)\s*\{(.*?)\}\s*[\w.]*\s*;', re.S)
-_STABLE_NODE = re.compile(r'VIO_\d+\.\d+$')
+_STABLE_NODE = re.compile(r'VIO_(?:PCI_)?\d+\.\d+$')
 
 
-def declared(root):
+# Headers of the other shared library, which has a map of its own.
+ELSEWHERE = {'libvio-pci.map': ('pci_names.h',)}
+
+
+def declared(root, script='libvio.map'):
     """{function: whether it is unstable} of the public headers."""
+    others = {name for names in ELSEWHERE.values() for name in names}
     return {function.name: 'unstable' in file.parts
             for file in lint.files(root, ('.h', '.h.in'), ['include'])
+            if (file.name in ELSEWHERE[script] if script in ELSEWHERE
+                else file.name not in others)
             for function in csource.api(file.read_text())}
 
 
@@ -82,11 +89,11 @@ def archive(lines):
         yield 'the archive defines nothing'
 
 
-def calls_itself(lines):
-    """Functions of ours that the library reaches through its own PLT."""
+def calls_itself(lines, script):
+    """Functions of its map that the library reaches through its own PLT."""
     for line in lines:
         match = re.search(r'R_\w+_JUMP_SLOT?\w*\s+\S+\s+(vio_\w+)', line)
-        if match:
+        if match and match.group(1) in script:
             yield f'{match.group(1)}: called through the PLT; link -Bsymbolic-functions'
 
 
@@ -122,20 +129,24 @@ CASES = [
     ('a foreign name', lambda: archive([SYMBOL.format('GLOBAL', 'HIDDEN', 'helper')]),
      'without the prefix'),
     ('an empty archive', lambda: archive([]), 'defines nothing'),
-    ('a call of a neighbour',
-     lambda: calls_itself([RELOCATION.format('vio_a@@VIO_0.1')]), 'through the PLT'),
-    ('a call of libc', lambda: calls_itself([RELOCATION.format('close@GLIBC_2.2.5')]),
-     None),
+    ('a call of a neighbour', lambda: calls_itself(
+        [RELOCATION.format('vio_a@@VIO_0.1')], SAME[1]), 'through the PLT'),
+    ('a call of libc', lambda: calls_itself(
+        [RELOCATION.format('close@GLIBC_2.2.5')], SAME[1]), None),
+    ('a call of the other library',
+     lambda: calls_itself([RELOCATION.format('vio_b@VIO_0.1')], SAME[1]), None),
 ]
 
 
 def main():
     if sys.argv[1:] == ['--self-test']:
         return lint.prove(CASES)
-    root, script, shared, static, ninja = map(pathlib.Path, sys.argv[1:])
-    findings = [*compare(declared(root), mapped(script.read_text()), exported(shared)),
-                *archive(_readelf('-sW', static)),
-                *calls_itself(_readelf('-rW', shared))]
+    root, script, shared, *static, ninja = map(pathlib.Path, sys.argv[1:])
+    names = mapped(script.read_text())
+    findings = [*compare(declared(root, script.name), names, exported(shared)),
+                *calls_itself(_readelf('-rW', shared), names)]
+    for archived in static:
+        findings += archive(_readelf('-sW', archived))
     if '-Bsymbolic-functions' not in ninja.read_text():
         findings.append(f'{shared.name}: linked without -Bsymbolic-functions')
     return lint.report(findings, 'VIO_API in the header and a line in lib/libvio.map '

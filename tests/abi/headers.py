@@ -26,6 +26,8 @@ LANGUAGES = [
     (('g++', 'clang++'), ('c++11', 'c++17', 'c++20'), 'c++', []),
 ]
 UNSTABLE = '-DVIO_ENABLE_UNSTABLE'
+# Itself, and what belongs to a library that a program may not want to link.
+APART = {'vio/vio.h', 'vio/pci_names.h'}
 _INIT = re.compile(r'^#define\s+VIO_(\w+)_INIT\b(?!\()', re.M)
 
 
@@ -80,7 +82,7 @@ def _structure(include_dirs, names):
     if 'vio/vio.h' in names:
         whole = {n for _, _, n in csource.includes(read(include_dirs, 'vio/vio.h'))}
         for name in names:
-            if '/unstable/' not in name and name not in whole | {'vio/vio.h'}:
+            if '/unstable/' not in name and name not in whole | APART:
                 yield f'vio/vio.h: does not include {name}'
 
 

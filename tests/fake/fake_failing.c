@@ -294,24 +294,6 @@ static int fault_clock_gettime(void *opaque, int clock_id, struct timespec *out)
 	return f->base->clock_gettime(f->base->opaque, clock_id, out);
 }
 
-static int fault_socket(void *opaque, int domain, int type, int protocol)
-{
-	struct vio_fault *f = opaque;
-	int ret = inject(f);
-
-	if (ret)
-		return ret;
-	return record_fd(f, f->base->socket(f->base->opaque, domain, type, protocol));
-}
-
-static int fault_bind(void *opaque, int fd, const void *address, socklen_t n)
-{
-	struct vio_fault *f = opaque;
-	int ret = inject(f);
-
-	return ret ? ret : f->base->bind(f->base->opaque, fd, address, n);
-}
-
 static void record_passed_fds(struct vio_fault *f, struct msghdr *message)
 {
 	struct cmsghdr *c;
@@ -425,8 +407,6 @@ static const struct vio_sys fault_sys = {
 	.timerfd_create = fault_timerfd_create,
 	.timerfd_settime = fault_timerfd_settime,
 	.clock_gettime = fault_clock_gettime,
-	.socket = fault_socket,
-	.bind = fault_bind,
 	.recvmsg = fault_recvmsg,
 	.sendmsg = fault_sendmsg,
 	.netlink = fault_netlink,

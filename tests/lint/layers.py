@@ -26,7 +26,7 @@ ALLOWED = {
     'vf': {'core', 'heap', 'mem', 'sys'},
     'limit_hw': {'core', 'heap', 'limit', 'vf', 'sys'},
     'ckpt': {'core', 'heap', 'sys'},
-    'pci': {'core', 'heap', 'sys'},
+    'pci': {'core', 'heap', 'sys', 'vf'},
     'preload': {'core', 'heap', 'sys'},
     'ctx': EVERYTHING,
 }
