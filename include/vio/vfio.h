@@ -9,6 +9,13 @@
  * struct vio_iommu is an I/O address space; devices attached to it see the same
  * addresses. Given a memory table it follows it: I/O virtual addresses are then the
  * guest-physical ones, and a region stays mapped until the kernel has let go of it.
+ * A commit that adds regions then takes as long as pinning them does, and fails as
+ * vio_iommu_map() would. Mappings are the address space's: they outlast its
+ * functions, and are made again when the next one opens.
+ *
+ * Opening, closing and resetting a function are calls that only a lent thread can
+ * make (vio_ctx_work()). Where io_uring is missing as well, lend two: a write to
+ * sriov_numvfs keeps the one until another has closed the function.
  * @{
  */
 #ifndef VIO_VFIO_H
@@ -39,7 +46,7 @@ struct vio_vfio;
 struct vio_iommu_params {
 	uint32_t size;       /**< sizeof(struct vio_iommu_params) */
 	uint32_t flags;      /**< VIO_IOMMU_TYPE1 or _IOMMUFD; 0: what there is */
-	struct vio_mem *mem; /**< followed; NULL: only vio_iommu_map() */
+	struct vio_mem *mem; /**< followed, outlives it; NULL: only vio_iommu_map() */
 };
 /** What the kernel has, without a memory table. */
 #define VIO_IOMMU_PARAMS_INIT                                                          \
@@ -92,14 +99,15 @@ struct vio_vfio_params {
 	}
 
 /**
- * Open an I/O address space. It gets its kernel object with the first function.
+ * Open an I/O address space. It gets its kernel object with the first function:
+ * until then its device file is looked for, but not opened.
  * @param host      tells where the device files are
  * @param params    copied; NULL: all defaults
  * @param[out] out  the caller's, to vio_iommu_close()
  * @param err       optional, filled on failure
  * @return 0; -EINVAL: an unknown flag, or both; -ENODEV: the kernel has not what
- * flags ask for; -EACCES: its file may not be opened; -EEXIST: the table has this
- * follower; -E2BIG: see @ref abi; -ENOMEM; -ECHILD.
+ * flags ask for; -EBUSY: the table has an open batch; -E2BIG: see @ref abi; -ENOMEM;
+ * -ECHILD.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int
@@ -117,7 +125,8 @@ vio_iommu_open(struct vio_host *host, const struct vio_iommu_params *params,
  * @return 0; -EINVAL: not aligned, empty, wraps, or a part of it is reserved or out
  * of the IOMMU's reach; -EEXIST: overlaps a mapping; -ENOSPC: no free place, or the
  * kernel's bound on mappings; -ENOMEM: RLIMIT_MEMLOCK, the line says how much;
- * -ENODEV: no function is open; -ECHILD.
+ * -ENODEV: no function is open; -EBUSY: the first one is being opened, or the last
+ * one closed; -ECHILD.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int vio_iommu_map(struct vio_iommu *iommu, void *ptr,
@@ -128,7 +137,7 @@ VIO_API VIO_MUST_CHECK int vio_iommu_map(struct vio_iommu *iommu, void *ptr,
  * Unmap what one vio_iommu_map() mapped.
  * @param iommu  an address space
  * @param iova   as mapped
- * @return 0; -ENOENT: nothing was mapped there by vio_iommu_map().
+ * @return 0; -ENOENT: nothing was mapped there by vio_iommu_map(); -EBUSY: as there.
  * @par Threads  One per context.
  */
 VIO_API int vio_iommu_unmap(struct vio_iommu *iommu, uint64_t iova);
@@ -149,13 +158,16 @@ VIO_API int vio_iommu_foreach(struct vio_iommu *iommu,
  * Close an I/O address space and unmap all.
  * @param iommu  an address space, or NULL
  * @param err    optional, names the functions on -EBUSY
- * @return 0; -EBUSY: functions are open on it, nothing was done.
+ * @return 0; -EBUSY: functions are open on it, or the table has an open batch;
+ * -ENOMEM: the table could not be left. Nothing was done then.
  * @par Threads  One per context.
  */
 VIO_API int vio_iommu_close(struct vio_iommu *iommu, struct vio_error *err);
 
 /**
  * Open a claimed function. The kernel resets it first, which takes 100 ms or more.
+ * Functions of one address space take turns. While the first of them opens, or the
+ * last one closes, the table that is followed cannot change: -EBUSY.
  * @param vf        bound to vfio-pci
  * @param params    copied
  * @param[out] out  filled before @p done is called with 0
@@ -165,9 +177,12 @@ VIO_API int vio_iommu_close(struct vio_iommu *iommu, struct vio_error *err);
  * @return 0: under way; -EINVAL: no iommu, an unknown flag; -EBUSY: an operation is
  * under way or it is open; -ENODEV: the VF has gone or is not bound to vfio-pci;
  * -EOPNOTSUPP: see @ref vf (the kernel's call is one that only a lent thread can
- * make); -E2BIG: see @ref abi; -ENOMEM; -ECHILD. @p done: -EXDEV: another function
- * of its IOMMU group is bound elsewhere, the line names it; -EBUSY: another process
- * has it open; or what the kernel answered.
+ * make); -EAGAIN: too many are under way; -ENAMETOOLONG: dev_root; -E2BIG: see
+ * @ref abi; -ENOMEM; -ECHILD. @p done: -EXDEV: another function of its IOMMU group
+ * is bound elsewhere, the line names it; -EBUSY: another process has it open;
+ * -EACCES: a device file may not be opened; -EINVAL, -ENOSPC, -ENOMEM: a mapping of
+ * the address space's, as vio_iommu_map(); -ECANCELED: vio_ctx_abort_work(); or what
+ * the kernel answered.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int vio_vfio_open(struct vio_vf *vf,
@@ -177,11 +192,16 @@ VIO_API VIO_MUST_CHECK int vio_vfio_open(struct vio_vf *vf,
 
 /**
  * Close a function: interrupts off, BARs unmapped, files closed. The claim stays.
+ * One that was lost is closed like any other. In a forked child this closes the
+ * child's copies at once, frees the memory and answers -ECHILD: a child that goes on
+ * without exec(2) must do so, or it keeps the function from everybody.
  * @param vfio    an open function; no longer valid once @p done is called
  * @param done    called once if the call returns 0
  * @param opaque  first argument of @p done
  * @param err     optional, filled on failure
- * @return 0: under way; -EBUSY: an operation is under way; -EOPNOTSUPP: see @ref vf.
+ * @return 0: under way; -EBUSY: an operation is under way; -EAGAIN: too many are;
+ * -EOPNOTSUPP: see @ref vf; -ECHILD. @p done: 0; -ECANCELED: vio_ctx_abort_work()
+ * came first, and the function is still open.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int vio_vfio_close(struct vio_vfio *vfio, vio_vf_done_fn done,
@@ -193,7 +213,9 @@ VIO_API VIO_MUST_CHECK int vio_vfio_close(struct vio_vfio *vfio, vio_vf_done_fn 
  * @param done    called once if the call returns 0
  * @param opaque  first argument of @p done
  * @param err     optional, filled on failure
- * @return 0: under way; -EBUSY; -ENODEV: it has gone; -EOPNOTSUPP: see @ref vf.
+ * @return 0: under way; -EBUSY; -ENODEV: it has gone; -EAGAIN: too many are under
+ * way; -EOPNOTSUPP: see @ref vf; -ECHILD. @p done: 0; -ECANCELED; or what the kernel
+ * answered.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int vio_vfio_reset(struct vio_vfio *vfio, vio_vf_done_fn done,
@@ -217,8 +239,9 @@ VIO_API int vio_vfio_read_region(struct vio_vfio *vfio, uint32_t index,
  * @param offset    in it
  * @param[out] out  room for @p n bytes
  * @param n         1 to 4096, within the region
- * @return 0; -ENXIO: no such region, or beyond its end; -ENODEV: the function has
- * gone: bytes of it are never made up; what pread(2) answers.
+ * @return 0; -ENXIO: no such region, or beyond its end, or n out of range; -ENODEV:
+ * the function has gone, or is being reset: bytes of it are never made up; what
+ * pread(2) answers; -ECHILD.
  * @par Threads  One per object.
  */
 VIO_API VIO_MUST_CHECK int vio_vfio_read(struct vio_vfio *vfio, uint32_t index,
@@ -249,7 +272,7 @@ VIO_API VIO_MUST_CHECK int vio_vfio_write(struct vio_vfio *vfio, uint32_t index,
  * @param[out] out      where; until vio_vfio_unmap_bar() or close
  * @param err           optional, filled on failure
  * @return 0; -ENXIO: no such BAR, or beyond its end; -EINVAL: not aligned, or not to
- * be mapped; what mmap(2) answers.
+ * be mapped; -ENOMEM; what mmap(2) answers; -ECHILD.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int vio_vfio_map_bar(struct vio_vfio *vfio, uint32_t bar,
@@ -266,15 +289,18 @@ VIO_API VIO_MUST_CHECK int vio_vfio_map_bar(struct vio_vfio *vfio, uint32_t bar,
 VIO_API int vio_vfio_unmap_bar(struct vio_vfio *vfio, void *ptr);
 
 /**
- * Connect interrupts to eventfds, all of one kind at once. Some devices note which
- * vectors are in use when a queue is made: connect them before that.
+ * Connect interrupts to eventfds, all of one kind at once; another kind that was
+ * connected is not any more. A change of kind or number can lose what arrives
+ * meanwhile. Some devices note which vectors are in use when a queue is made:
+ * connect them before that.
  * @param vfio      an open function
  * @param kind      VIO_VFIO_INTX, VIO_VFIO_MSI or VIO_VFIO_MSIX
  * @param eventfds  @p n descriptors, the caller's; -1: a vector left out
  * @param n         0: off; at most the kind's n_vectors
  * @param err       optional, filled on failure
  * @return 0; -EINVAL: no such kind, or n too large; -EBADF: a descriptor below -1;
- * -ENODEV: the function has gone; what ioctl(2) answers.
+ * -ENOSPC: the machine has fewer to give; -ENODEV: the function has gone; -ENOMEM;
+ * what ioctl(2) answers; -ECHILD. After these the kind may be off.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int vio_vfio_set_interrupts(struct vio_vfio *vfio, uint32_t kind,

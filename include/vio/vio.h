@@ -24,5 +24,6 @@
 #include <vio/queue.h>
 #include <vio/version.h>
 #include <vio/vf.h>
+#include <vio/vfio.h>
 
 #endif /* VIO_VIO_H */

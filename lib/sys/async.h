@@ -21,6 +21,7 @@ enum vio_async_op {
 	VIO_ASYNC_WRITE, /* likewise */
 	VIO_ASYNC_FSYNC, /* fd */
 	VIO_ASYNC_IOCTL, /* fd, request, buf: a lent thread only */
+	VIO_ASYNC_RUN,   /* run: several calls in a row, a lent thread only */
 };
 
 /* One call. The owner's memory, with all it points to, until @done. */
@@ -33,6 +34,8 @@ struct vio_async_call {
 	void *buf;
 	uint32_t n;
 	int64_t offset;
+	/* On the lent thread: touches what the call owns, and nothing else. */
+	int64_t (*run)(struct vio_async_call *call);
 	/* In dispatch, exactly once: what the call returned, or -ECANCELED. */
 	void (*done)(struct vio_async_call *call, int64_t result);
 	struct vio_async_call *next; /* the queue's */

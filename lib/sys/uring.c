@@ -80,6 +80,7 @@ static void prepare_entry(struct io_uring_sqe *sqe, const struct vio_async_call 
 		io_uring_prep_fsync(sqe, call->fd, 0);
 		break;
 	case VIO_ASYNC_IOCTL:
+	case VIO_ASYNC_RUN:
 		break; /* refused by vio_uring_submit() */
 	}
 }
@@ -111,7 +112,7 @@ int vio_uring_submit(struct vio_uring *uring, struct vio_async_call *call)
 {
 	struct io_uring_sqe *sqe;
 
-	if (!uring || call->op == VIO_ASYNC_IOCTL)
+	if (!uring || call->op == VIO_ASYNC_IOCTL || call->op == VIO_ASYNC_RUN)
 		return -EOPNOTSUPP;
 	sqe = take_entry(uring);
 	if (!sqe)

@@ -52,7 +52,7 @@ static struct vio_async_call *take_call(struct call_list *list)
 	return call;
 }
 
-static int64_t make_call(const struct vio_sys *sys, const struct vio_async_call *c)
+static int64_t make_call(const struct vio_sys *sys, struct vio_async_call *c)
 {
 	const bool at_offset = c->offset != -1;
 
@@ -73,6 +73,8 @@ static int64_t make_call(const struct vio_sys *sys, const struct vio_async_call 
 		return sys->fsync(sys->opaque, c->fd);
 	case VIO_ASYNC_IOCTL:
 		return sys->ioctl(sys->opaque, c->fd, c->request, c->buf);
+	case VIO_ASYNC_RUN:
+		return c->run(c);
 	}
 	return -EOPNOTSUPP;
 }

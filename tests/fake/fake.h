@@ -28,6 +28,23 @@ struct vio_fake_attr {
 	void *opaque;
 };
 
+/*
+ * The file of a device. Called with the descriptor, on the calling thread. A file
+ * without access cannot be read, one without map cannot be mapped.
+ */
+struct vio_fake_device {
+	/* 0 or -errno; not told of O_PATH. Must not call the fake kernel. */
+	int (*open)(void *opaque, int fd);
+	/* Its own tree is there, and its lock is free. */
+	void (*close)(void *opaque, int fd);
+	int (*ioctl)(void *opaque, int fd, unsigned long request, void *argument);
+	ssize_t (*access)(void *opaque, void *buf, size_t n, off_t offset,
+			  int is_write);
+	/* A real descriptor to be mapped from *@offset, or -errno. */
+	int (*map)(void *opaque, off_t *offset);
+	void *opaque;
+};
+
 struct vio_fake *vio_fake_create(void);
 
 /* Fails the test if a file of the tree is still open. */
@@ -44,6 +61,10 @@ void vio_fake_add_text(struct vio_fake *fake, const char *path, const char *text
 void vio_fake_add_attr(struct vio_fake *fake, const char *path,
 		       const struct vio_fake_attr *attr);
 void vio_fake_add_link(struct vio_fake *fake, const char *path, const char *target);
+
+/* @device stays the caller's, and valid. */
+void vio_fake_add_device(struct vio_fake *fake, const char *path,
+			 const struct vio_fake_device *device);
 
 /* With all below it. Who has it open gets -ENODEV from now on. */
 void vio_fake_remove(struct vio_fake *fake, const char *path);

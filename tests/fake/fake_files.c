@@ -36,19 +36,36 @@ static int check_open(const struct fake_node *node, int flags)
 		return writes ? -EISDIR : 0;
 	if (flags & O_DIRECTORY)
 		return -ENOTDIR;
+	if (node->device)
+		return 0;
 	if ((writes && !node->attr.store) || (reads && !node->attr.show))
 		return flags & O_PATH ? 0 : -EACCES;
 	return 0;
+}
+
+static int open_device(const struct fake_node *node, int fd, int flags)
+{
+	const struct vio_fake_device *device = node->device;
+
+	if (!device || !device->open || flags & O_PATH)
+		return 0;
+	return device->open(device->opaque, fd);
 }
 
 static int open_node(struct vio_fake *fake, struct fake_node *node, int flags)
 {
 	struct fake_file *file;
 	int fd = vio_sys_linux.eventfd(NULL, 0, EFD_NONBLOCK);
+	int ret;
 
 	if (fd < 0)
 		return fd;
 	assert_true(fd < FAKE_FDS_MAX);
+	ret = open_device(node, fd, flags);
+	if (ret) {
+		vio_sys_linux.close(NULL, fd);
+		return ret;
+	}
 	file = calloc(1, sizeof(*file));
 	assert_non_null(file);
 	file->node = node;
@@ -91,11 +108,22 @@ static int fake_openat(void *opaque, int dir, const char *path, int flags, mode_
 	return ret;
 }
 
+/* The device of an open file, or NULL. */
+static const struct vio_fake_device *device_of(struct vio_fake *fake, int fd)
+{
+	struct fake_file *file = file_of(fake, fd);
+
+	return file && !(file->flags & O_PATH) ? file->node->device : NULL;
+}
+
 /* Forgotten first: the number may be another's as soon as it is closed. */
 static int fake_close(void *opaque, int fd)
 {
 	struct vio_fake *fake = opaque;
+	const struct vio_fake_device *device = device_of(fake, fd);
 
+	if (device && device->close)
+		device->close(device->opaque, fd);
 	pthread_mutex_lock(&fake->lock);
 	if (fd >= 0 && fd < FAKE_FDS_MAX) {
 		free(fake->files[fd]);
@@ -168,10 +196,15 @@ static ssize_t fake_read(void *opaque, int fd, void *buf, size_t n)
 
 static ssize_t fake_pread(void *opaque, int fd, void *buf, size_t n, off_t offset)
 {
+	const struct vio_fake_device *device = device_of(opaque, fd);
 	struct fake_file *file = file_of(opaque, fd);
 
 	if (!file)
 		return vio_sys_linux.pread(NULL, fd, buf, n, offset);
+	if (device)
+		return device->access
+			       ? device->access(device->opaque, buf, n, offset, 0)
+			       : -EINVAL;
 	return read_file(file, buf, n, (size_t)offset);
 }
 
@@ -187,10 +220,17 @@ static ssize_t fake_write(void *opaque, int fd, const void *buf, size_t n)
 static ssize_t
 fake_pwrite(void *opaque, int fd, const void *buf, size_t n, off_t offset)
 {
+	const struct vio_fake_device *device = device_of(opaque, fd);
 	struct fake_file *file = file_of(opaque, fd);
 
 	if (!file)
 		return vio_sys_linux.pwrite(NULL, fd, buf, n, offset);
+	/* The cast: it only reads when told to write. */
+	if (device)
+		return device->access
+			       ? device->access(device->opaque, (void *)(uintptr_t)buf,
+						n, offset, 1)
+			       : -EINVAL;
 	return write_file(file, buf, n);
 }
 
@@ -238,6 +278,10 @@ static int fake_fsync(void *opaque, int fd)
 
 static int fake_ioctl(void *opaque, int fd, unsigned long request, void *argument)
 {
+	const struct vio_fake_device *device = device_of(opaque, fd);
+
+	if (device && device->ioctl)
+		return device->ioctl(device->opaque, fd, request, argument);
 	if (file_of(opaque, fd))
 		return -ENOTTY;
 	return vio_sys_linux.ioctl(NULL, fd, request, argument);
@@ -348,6 +392,15 @@ static ssize_t fake_getdents(void *opaque, int fd, void *buf, size_t n)
 static void *fake_mmap(void *opaque, size_t n, int protection, int flags, int fd,
 		       off_t offset, int *out_error)
 {
+	const struct vio_fake_device *device = device_of(opaque, fd);
+
+	if (device && device->map) {
+		fd = device->map(device->opaque, &offset);
+		*out_error = fd;
+		return fd < 0 ? NULL
+			      : vio_sys_linux.mmap(NULL, n, protection, flags, fd,
+						   offset, out_error);
+	}
 	if (file_of(opaque, fd)) {
 		*out_error = -ENODEV;
 		return NULL;

@@ -141,6 +141,12 @@ void vio_fake_add_attr(struct vio_fake *fake, const char *path,
 	create_node(fake, path, FAKE_ATTR)->attr = *attr;
 }
 
+void vio_fake_add_device(struct vio_fake *fake, const char *path,
+			 const struct vio_fake_device *device)
+{
+	create_node(fake, path, FAKE_ATTR)->device = device;
+}
+
 void vio_fake_add_link(struct vio_fake *fake, const char *path, const char *target)
 {
 	create_node(fake, path, FAKE_LINK)->text = strdup(target);

@@ -26,6 +26,7 @@ struct fake_node {
 	char *name;
 	char *text; /* of a link, its target; of a file with fixed contents, those */
 	struct vio_fake_attr attr;
+	const struct vio_fake_device *device; /* NULL: not one's file */
 };
 
 struct fake_file {

@@ -11,7 +11,7 @@ set -euo pipefail
 
 guest_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 declare -A disk_pid=() disk_sum=()
-guest_args=() guest_files=() guest_pid='' disk_end=0 work=''
+guest_args=() guest_files=() guest_words='' guest_pid='' disk_end=0 work=''
 
 host_die()
 {
@@ -184,7 +184,8 @@ host_answer()
 }
 
 # Runs the guest with the disks that are open. $1 is a function that gets each line
-# of output, $2 the time limit; the rest are the guest's commands.
+# of output, $2 the time limit; the rest are the guest's commands. guest_words are
+# more arguments of its kernel.
 guest_run()
 {
 	local show=$1 limit=$2 rc=0 line from to file
@@ -196,6 +197,7 @@ guest_run()
 	done
 	coproc guest {
 		exec setpriv --pdeathsig TERM "$guest_dir/boot.sh" -t "$limit" \
+			-a "$guest_words" \
 			-l "$build/guest-console.log" "${options[@]}" "$@" -- \
 			"${guest_args[@]}" \
 			-object memory-backend-memfd,id=ram,size=512M,share=on \

@@ -13,6 +13,7 @@ modules=(
 	ext4
 	9p 9pnet_virtio
 	igb igbvf nvme
+	vfio vfio-pci vfio_iommu_type1
 )
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

@@ -73,6 +73,23 @@ run_vf_suite()
 	guest_run show "$limit" guest_vfconf || broken=1
 }
 
+# The same behind an IOMMU, with a disk that reads as zeros.
+run_vfio_suite()
+{
+	local zeros=file=null-co://,file.size=64M,file.read-zeroes=on
+
+	guest_args=(
+		-device "intel-iommu,intremap=on,caching-mode=on"
+		"${guest_args[@]}"
+		-drive "if=none,id=disk0,format=raw,$zeros"
+		-device "nvme-ns,drive=disk0,nsid=1,shared=on"
+	)
+	guest_words=intel_iommu=on
+	guest_files=("$build"/tests/guest/guest_vfio)
+	guest_run show "$limit" guest_vfio || broken=1
+	guest_words=''
+}
+
 journal_needs_replay()
 {
 	"$pieces/bin/debugfs" -R features "$work/files.img" | grep needs_recovery
@@ -125,6 +142,7 @@ main()
 	host_open "$1" "$1/guest.log"
 	run_block_suite
 	run_vf_suite
+	run_vfio_suite
 	for files in "${kills[@]}"; do
 		run_kill "$files"
 	done
