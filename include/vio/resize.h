@@ -23,21 +23,27 @@ VIO_BEGIN_DECLS
 
 /**
  * How a held VF is paused and resumed, by whoever uses it. Start from
- * VIO_PAUSE_OPS_INIT. Both answer through vio_vf_paused() and vio_vf_resumed().
+ * VIO_PAUSE_OPS_INIT. Both are called from dispatch. A function that is open counts as
+ * let go of when it has been closed, one that is not when @c pause returns; @c resume
+ * needs no answer.
  */
 struct vio_pause_ops {
 	uint32_t size;  /**< sizeof(struct vio_pause_ops) */
 	uint32_t flags; /**< 0 */
-	/** Stop using the function and close it (vio_vfio_close()). */
+	/**
+	 * Stop using the function and close it, now or later: vio_vfio_close() is
+	 * allowed meanwhile, other operations wait or are -EBUSY.
+	 */
 	void (*pause)(void *opaque, struct vio_vf *vf);
 	/**
-	 * It is there again, maybe at another address; open it and go on.
-	 * @p is_state_lost 1: the device is as after a reset.
+	 * It is there again, maybe at another address; open it and go on. Also where
+	 * a pause came to nothing, since the function was not closed in time.
+	 * @p is_state_lost 1: the device is as after a reset; 0: it was never closed.
 	 */
 	void (*resume)(void *opaque, struct vio_vf *vf, int is_state_lost);
 	void *opaque; /**< first argument of both */
 };
-/** No callbacks; both are required. */
+/** No callbacks yet; both are required. */
 #define VIO_PAUSE_OPS_INIT                                                             \
 	{                                                                              \
 		(uint32_t)sizeof(struct vio_pause_ops), 0, NULL, NULL, NULL            \
@@ -54,7 +60,10 @@ struct vio_resize_params {
 	uint32_t flags;    /**< one of VIO_RESIZE_ */
 	uint32_t n_vfs;    /**< 0 to what the PF has in total */
 	uint32_t reserved; /**< 0 */
-	/** Time for holders to let go and for the kernel. 0: 10 s. */
+	/**
+	 * Time for holders to let go. 0: 10 s. What the kernel has begun is waited
+	 * for, since nothing takes it back.
+	 */
 	uint64_t timeout_ns;
 };
 /** No VFs, only if none is held. */
@@ -80,10 +89,10 @@ struct vio_resize_times {
 	}
 
 /**
- * Say how a VF is paused.
+ * Say how a VF is paused. It lasts as long as the handle.
  * @param vf   a claimed VF
  * @param ops  copied; NULL: it cannot be paused
- * @return 0; -EINVAL: a callback is missing; -E2BIG: see @ref abi.
+ * @return 0; -EINVAL: a callback is missing, or flags; -E2BIG: see @ref abi.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int
@@ -91,13 +100,16 @@ vio_vf_set_pause(struct vio_vf *vf, const struct vio_pause_ops *ops);
 
 /**
  * Pause a VF: its user is asked to close it; the claim stays, the function may go.
- * @param vf      a claimed VF with vio_vf_set_pause(), or one that is not open
- * @param done    called once if the call returns 0: 0, or -ETIMEDOUT
- * @param opaque  first argument of @p done
+ * What its settings are is kept, to be set again.
+ * @param vf          a claimed VF with vio_vf_set_pause(), or one that is not open
  * @param timeout_ns  for its user to let go; 0: 10 s
- * @param err     optional, filled on failure
+ * @param done        called once if the call returns 0
+ * @param opaque      first argument of @p done
+ * @param err         optional, filled on failure
  * @return 0: under way; -EBUSY: an operation is under way; -EOPNOTSUPP: it is open
- * and cannot be paused; -EALREADY: it is paused; -ENODEV.
+ * and cannot be paused, or see @ref vf; -EALREADY: it is paused; -ENODEV: it has gone;
+ * -ENOMEM; -EMFILE; -ECHILD. @p done: 0; -ETIMEDOUT: its user did not let go, and is
+ * told to go on; or what the kernel answered: it is not paused then.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int vio_vf_pause(struct vio_vf *vf, uint64_t timeout_ns,
@@ -107,13 +119,16 @@ VIO_API VIO_MUST_CHECK int vio_vf_pause(struct vio_vf *vf, uint64_t timeout_ns,
 /**
  * Go on with a paused VF: bound, configured as it was, handed to its user.
  * @param vf      a paused VF
- * @param to      where; NULL: where it was. Another VF must be free and alike
+ * @param to      where; NULL: the VF that has its index now. Another VF must be
+ *                free and alike: vendor, device, class and sizes of BARs
  * @param done    called once if the call returns 0
  * @param opaque  first argument of @p done
  * @param err     optional, filled on failure
- * @return 0: under way; -EINVAL: it is not paused; -ENODEV: nothing is there, it
- * stays paused; -EBUSY: an operation is under way, or @p to is claimed; -EXDEV: @p to
- * is not alike; -EOPNOTSUPP: see @ref vf.
+ * @return 0: under way; -EINVAL: it is not paused, or @p to is no address; -ENODEV:
+ * nothing is there; -EBUSY: an operation is under way, @p to is claimed, or the number
+ * of VFs is being changed; -EXDEV: @p to is not alike; -EOPNOTSUPP: see @ref vf;
+ * -ENOMEM; -ECHILD. @p done: 0; -EOPNOTSUPP: @p to lacks a setting; -EIO: a setting or
+ * the driver was not taken; or what the kernel answered. It stays paused then.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int

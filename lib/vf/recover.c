@@ -88,7 +88,7 @@ static const struct vio_plan_step forget_steps[] = {
 	{ .begin = forget },
 };
 
-static const struct vio_plan_list forget_list = {
+const struct vio_plan_list vio_plan_forget = {
 	.steps = forget_steps,
 	.n = VIO_ARRAY_SIZE(forget_steps),
 };
@@ -113,7 +113,7 @@ static void start_plan(struct recovery *r, struct vio_lease_file *lease)
 	r->plan = (struct vio_plan){
 		.host = r->host,
 		.lease = lease,
-		.undo = is_old ? &forget_list : &vio_plan_undo_all,
+		.undo = is_old ? &vio_plan_forget : &vio_plan_undo_all,
 		.done = plan_done,
 		.opaque = r,
 	};
