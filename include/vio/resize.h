@@ -138,7 +138,12 @@ vio_vf_resume(struct vio_vf *vf, const struct vio_pci_addr *to, vio_vf_done_fn d
 /**
  * Change the number of VFs of a PF as one transaction: held VFs are paused, the
  * number is set, VFs are configured as before and resumed; or, if any of it fails,
- * all is put back.
+ * all is put back. Meanwhile none of the PF's VFs can be claimed. VFs that nobody holds
+ * come back as the kernel makes them: without driver_override and settings.
+ *
+ * A VF that a program holds without a claim keeps the kernel, and with it this call,
+ * waiting until it is closed. A process that dies meanwhile leaves one of the two
+ * numbers to vio_host_recover().
  * @param host            a host
  * @param pf              a PF
  * @param params          copied
@@ -148,9 +153,13 @@ vio_vf_resume(struct vio_vf *vf, const struct vio_pci_addr *to, vio_vf_done_fn d
  * @param err             optional, filled on failure
  * @return 0: under way; -ENODEV: no such PF; -EOPNOTSUPP: not SR-IOV, or see @ref vf;
  * -ERANGE: more than the PF has, and the kernel was not asked; -ENOENT: it has no
- * driver; -EBUSY: VFs are claimed, the line names a holder; or another resize is
- * under way; -EINVAL: flags; fewer VFs than are held. @p done: -ETIMEDOUT: a holder
- * did not let go, it is named; or what the kernel answered.
+ * driver; -EBUSY: VFs are claimed and may not or cannot be paused, or one would be
+ * beyond the new number, the line names a holder; or another resize is under way;
+ * -ESTALE: a holder, or another resize, has died: vio_host_recover(); -EINVAL: flags,
+ * or a size; -EACCES, -EPERM: run_dir is not writable; -E2BIG: see @ref abi; -ENOMEM;
+ * -ECHILD. @p done: 0; -ETIMEDOUT: a holder did not let go, it is named; -EIO: the
+ * kernel made another number; or what the kernel answered. The number is the old one
+ * then, and who was paused has been resumed; what could not be is still paused.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int
