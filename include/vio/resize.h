@@ -142,8 +142,9 @@ vio_vf_resume(struct vio_vf *vf, const struct vio_pci_addr *to, vio_vf_done_fn d
  * come back as the kernel makes them: without driver_override and settings.
  *
  * A VF that a program holds without a claim keeps the kernel, and with it this call,
- * waiting until it is closed. A process that dies meanwhile leaves one of the two
- * numbers to vio_host_recover().
+ * waiting until it is closed. A process that dies meanwhile, or cannot write the last
+ * record of its journal, leaves the PF to vio_host_recover(), which ends with one of
+ * the two numbers; until then its VFs cannot be claimed (-ESTALE).
  * @param host            a host
  * @param pf              a PF
  * @param params          copied

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A resize: everybody lets go, the number changes, every VF becomes what it was, and
- * only when all of that is true and journalled are the users told to go on. What
- * fails before leads back to the old number by the same way, so that users see one
+ * only when all of that is true are the users told to go on. What fails before leads back to the old number by the same way, so that users see one
  * pause, whatever became of it.
  *
  * The kernel is not asked before the last user has let go: a VF that somebody holds
@@ -120,16 +119,16 @@ static void restore(struct vio_resize *resize)
 	start_plan(resize, NULL, &vio_numvfs_restore, restored);
 }
 
+/*
+ * All is done. A record that could not be written may be in the file or not: there is
+ * no way back by it, and a recovery that finds the PF at this number changes nothing.
+ */
 static void committed(struct vio_plan *plan, int result)
 {
 	struct vio_resize *resize = plan->opaque;
 
+	(void)result;
 	resize->times.kernel_ns += plan->kernel_ns;
-	if (result && !resize->is_restoring) {
-		note(resize, result, &plan->err);
-		restore(resize);
-		return;
-	}
 	finish(resize);
 }
 

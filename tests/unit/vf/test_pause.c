@@ -29,7 +29,7 @@ static int setup(void **state)
 	process_start(&s->p, &s->scene);
 	s->err = (struct vio_error)VIO_ERROR_INIT;
 	assert_int_equal(process_claim(&s->p, &s->vf), 0);
-	user_start(&s->user, s->vf);
+	user_start(&s->user, s->vf, &s->scene.pci);
 	*state = s;
 	return 0;
 }
