@@ -74,6 +74,9 @@ static const struct field fields[] = {
 	BYTES(312, driver),
 	CONFIG(344, before),
 	CONFIG(400, set),
+	U32(456, n_vfs_before),
+	U32(460, n_vfs_after),
+	U32(464, autoprobe),
 };
 
 uint32_t vio_crc32c(const void *data, size_t n)
@@ -196,7 +199,7 @@ static int is_sane(const struct vio_journal_record *r)
 		VIO_JOURNAL_DRIVER | VIO_JOURNAL_SETTING | VIO_JOURNAL_USE;
 
 	return r->sequence && r->generation && r->state >= VIO_JOURNAL_FREE &&
-	       r->state <= VIO_JOURNAL_UNDOING && !(r->begun & ~known) &&
+	       r->state <= VIO_JOURNAL_RESIZING && !(r->begun & ~known) &&
 	       !(r->done & ~r->begun) && is_place(&r->addr) && is_place(&r->pf) &&
 	       vio_journal_is_text(r->boot_id, sizeof(r->boot_id)) &&
 	       vio_journal_is_text(r->owner, sizeof(r->owner)) &&
