@@ -32,7 +32,7 @@ enum {
 	GIVEN_PF = 1,
 };
 
-static struct {
+static struct values {
 	uint32_t given;
 	int is_strict;
 	uint32_t need;
@@ -42,11 +42,11 @@ static struct {
 static struct vio_vf_config config = VIO_VF_CONFIG_INIT;
 
 #define REQUEST(option, what, member)                                                  \
-	.name = option, .kind = what, .offset = offsetof(typeof(values), request.member)
+	.name = option, .kind = what, .offset = offsetof(struct values, request.member)
 
 static const struct option_spec options[] = {
 	{ REQUEST("pf", OPTION_ADDRESS, pf), .mark = GIVEN_PF,
-	  .mark_at = offsetof(typeof(values), given) },
+	  .mark_at = offsetof(struct values, given) },
 	{ REQUEST("n", OPTION_NUMBER, n), .letter = 'n', .min = 1,
 	  .max = VIO_VF_CLAIM_MAX },
 	{ REQUEST("policy", OPTION_CHOICE, policy), .choices = "pack,spread,load" },
@@ -56,10 +56,10 @@ static const struct option_spec options[] = {
 	{ REQUEST("tag", OPTION_TEXT, tag) },
 	{ .name = "strict",
 	  .kind = OPTION_FLAG,
-	  .offset = offsetof(typeof(values), is_strict) },
+	  .offset = offsetof(struct values, is_strict) },
 	{ .name = "need",
 	  .kind = OPTION_SET,
-	  .offset = offsetof(typeof(values), need),
+	  .offset = offsetof(struct values, need),
 	  .choices = "isolated,acs,flr,link,apart" },
 	{ .name = NULL },
 };

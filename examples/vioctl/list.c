@@ -22,7 +22,7 @@ enum {
 	GIVEN_PF = 1,
 };
 
-static struct {
+static struct values {
 	uint32_t given;
 	int is_free;
 	struct vio_pci_addr pf;
@@ -31,12 +31,12 @@ static struct {
 static const struct option_spec options[] = {
 	{ .name = "pf",
 	  .kind = OPTION_ADDRESS,
-	  .offset = offsetof(typeof(values), pf),
+	  .offset = offsetof(struct values, pf),
 	  .mark = GIVEN_PF,
-	  .mark_at = offsetof(typeof(values), given) },
+	  .mark_at = offsetof(struct values, given) },
 	{ .name = "free",
 	  .kind = OPTION_FLAG,
-	  .offset = offsetof(typeof(values), is_free) },
+	  .offset = offsetof(struct values, is_free) },
 	{ .name = NULL },
 };
 

@@ -24,14 +24,14 @@ static const char help[] =
 	"where no capability is. JSON: keys as printed; \"config\" with --raw. A capability\n"
 	"that is not there is null; what is not known is null too.\n";
 
-static struct {
+static struct values {
 	int is_raw;
 } values;
 
 static const struct option_spec options[] = {
 	{ .name = "raw",
 	  .kind = OPTION_FLAG,
-	  .offset = offsetof(typeof(values), is_raw) },
+	  .offset = offsetof(struct values, is_raw) },
 	{ .name = NULL },
 };
 

@@ -26,14 +26,14 @@ static const char help[] =
 	"\n"
 	"JSON: an object a line: event, address, time_ns (since 1970).\n";
 
-static struct {
+static struct values {
 	uint32_t count;
 } values;
 
 static const struct option_spec options[] = {
 	{ .name = "count",
 	  .kind = OPTION_NUMBER,
-	  .offset = offsetof(typeof(values), count),
+	  .offset = offsetof(struct values, count),
 	  .min = 1,
 	  .max = UINT32_MAX },
 	{ .name = NULL },

@@ -316,6 +316,12 @@ void process_settle(struct process *p)
 		vio_test_wait_fd(vio_ctx_get_fd(p->ctx));
 }
 
+int process_step(struct process *p)
+{
+	process_settle(p);
+	return vio_ctx_dispatch(p->ctx, 1);
+}
+
 int process_claim(struct process *p, struct vio_vf **out)
 {
 	struct vio_vf_request request = VIO_VF_REQUEST_INIT;
