@@ -90,6 +90,9 @@ run_vfio_suite()
 	guest_words="intel_iommu=on no_timer_check"
 	guest_files=("$build"/tests/guest/guest_vfio)
 	guest_run show "$limit" guest_vfio || broken=1
+	# With more processors the emulator can end in an assertion of its own when
+	# BARs come and go below another one.
+	guest_args+=(-smp 1)
 	guest_files=("$build"/tests/guest/guest_{inventory,claim,claimants})
 	guest_run show "$limit" guest_inventory guest_claim \
 		"guest_claimants $claim_seconds $claim_cycles" || broken=1
