@@ -218,6 +218,27 @@ static int check_alike(const struct vio_vf *vf, const struct vio_pci_info *to,
 	return 0;
 }
 
+/* Whoever changes the number of VFs decides when they are back. */
+static int
+check_pf(struct vio_host *host, const struct vio_pci_addr *pf, struct vio_error *err)
+{
+	struct vio_journal_record record;
+	enum vio_lease_standing standing;
+	char name[VIO_PCI_ADDR_TEXT_BYTES];
+	int ret;
+
+	vio_pci_addr_print(pf, name);
+	ret = vio_lease_read_pf(host, pf, &standing, &record);
+	if (ret)
+		return vio_fail(err, ret, "%s: %s", name, strerrordesc_np(-ret));
+	if (standing != VIO_LEASE_FREE)
+		return vio_fail(err, -EBUSY,
+				"%s: its number of VFs is being changed, or to be "
+				"recovered",
+				name);
+	return 0;
+}
+
 int vio_resume_prepare_to(struct vio_resume *resume, const struct vio_pci_addr *to,
 			  struct vio_error *err)
 {
@@ -231,8 +252,13 @@ int vio_resume_prepare_to(struct vio_resume *resume, const struct vio_pci_addr *
 		ret = check_alike(vf, &info, err);
 	if (!ret)
 		ret = take_lease(resume, &info, err);
-	if (ret)
+	/* After the lease, see vio_lease_open_pf(). */
+	if (!ret)
+		ret = check_pf(vf->host, &info.physfn, err);
+	if (ret) {
+		vio_lease_close(resume->other);
 		return ret;
+	}
 	resume->give_back = &vio_plan_undo_all;
 	fill_plan(resume, &vio_plan_undo_all);
 	return 0;
@@ -306,24 +332,6 @@ static void resume_done(struct vio_resume *resume, int result)
 	done(opaque, result, result ? &err : NULL);
 }
 
-/* Whoever changes the number of VFs decides when they are back. */
-static int check_pf(const struct vio_vf *vf, const char *name, struct vio_error *err)
-{
-	struct vio_journal_record record;
-	enum vio_lease_standing standing;
-	int ret;
-
-	ret = vio_lease_read_pf(vf->host, &vf->info.pf, &standing, &record);
-	if (ret)
-		return vio_fail(err, ret, "%s: %s", name, strerrordesc_np(-ret));
-	if (standing != VIO_LEASE_FREE)
-		return vio_fail(err, -EBUSY,
-				"%s: the number of VFs is being changed, or to be "
-				"recovered",
-				name);
-	return 0;
-}
-
 static int check(const struct vio_vf *vf, struct vio_error *err)
 {
 	char name[VIO_PCI_ADDR_TEXT_BYTES];
@@ -341,7 +349,7 @@ static int check(const struct vio_vf *vf, struct vio_error *err)
 				"%s: the context has neither io_uring nor a lent "
 				"thread",
 				name);
-	return check_pf(vf, name, err);
+	return check_pf(vf->host, &vf->info.pf, err);
 }
 
 int vio_vf_resume(struct vio_vf *vf, const struct vio_pci_addr *to, vio_vf_done_fn done,

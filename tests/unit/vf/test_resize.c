@@ -329,6 +329,34 @@ static void nobody_claims_while_it_is_under_way(void **state)
 	process_end(&other);
 }
 
+static void nobody_resumes_while_it_is_under_way(void **state)
+{
+	struct stage *s = *state;
+	struct vio_vf *vf = s->users[0].vf;
+	struct process other;
+	int ret;
+
+	assert_int_equal(
+		process_wait(&s->p, vio_vf_pause(vf, 0, process_done, &s->p, &s->err)),
+		0);
+	process_start(&other, &s->scene);
+	assert_int_equal(vio_pci_addr_parse("0000:02:00.0", &s->pf), 0);
+	vio_fake_pci_probe(s->scene.pf[1]);
+	s->params.n_vfs = 4;
+	ret = vio_host_resize(other.host, &s->pf, &s->params, NULL, process_done,
+			      &other, &s->err);
+	assert_int_equal(ret, 0);
+	assert_int_equal(vio_pci_addr_parse("0000:02:10.0", &s->pf), 0);
+	assert_int_equal(vio_vf_resume(vf, &s->pf, process_done, &s->p, &s->err),
+			 -EBUSY);
+	assert_int_equal(vf->info.state, VIO_VF_PAUSED);
+	assert_int_equal(process_wait(&other, ret), 0);
+	process_end(&other);
+	assert_int_equal(process_wait(&s->p, vio_vf_resume(vf, &s->pf, process_done,
+							   &s->p, &s->err)),
+			 0);
+}
+
 static void a_host_stays_open_while_it_is_under_way(void **state)
 {
 	struct stage *s = *state;
@@ -465,6 +493,7 @@ int main(void)
 		ONE(an_operation_under_way_makes_it_busy),
 		NONE(a_second_resize_is_busy),
 		ONE(nobody_claims_while_it_is_under_way),
+		ONE(nobody_resumes_while_it_is_under_way),
 		NONE(a_host_stays_open_while_it_is_under_way),
 		NONE(more_than_there_can_be_is_refused_before_the_kernel_sees_it),
 		NONE(a_pf_without_a_driver_makes_none),
