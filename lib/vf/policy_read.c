@@ -32,14 +32,18 @@ static int grow(const struct vio_env *env, void **all, uint32_t n, uint32_t *roo
 }
 
 /* Its VFs come and go: none is to be had, whoever holds them. */
-static int read_resize(struct vio_host *host, struct vio_policy_pf *pf)
+static int read_resize(struct vio_policy *policy, struct vio_policy_pf *pf)
 {
 	struct vio_journal_record record;
 	int ret;
 
-	ret = vio_lease_read_pf(host, &pf->info.addr, &pf->standing, &record);
+	ret = vio_lease_read_pf(policy->host, &pf->info.addr, &pf->standing, &record);
+	if (ret)
+		return vio_fail(policy->err, ret,
+				"claim: a record of a PF cannot be read: %s",
+				strerrordesc_np(-ret));
 	memcpy(pf->owner, record.state ? record.owner : "", record.state ? 64 : 1);
-	return ret;
+	return 0;
 }
 
 static int add_pf(void *opaque, const struct vio_pci_info *info)
@@ -54,7 +58,7 @@ static int add_pf(void *opaque, const struct vio_pci_info *info)
 		return ret;
 	policy->pfs = all;
 	policy->pfs[policy->n_pfs++] = (struct vio_policy_pf){ .info = *info };
-	return read_resize(policy->host, &policy->pfs[policy->n_pfs - 1]);
+	return read_resize(policy, &policy->pfs[policy->n_pfs - 1]);
 }
 
 /* Who has it, and what was promised to whoever has. */
