@@ -193,6 +193,14 @@ static int are_settings(const struct vio_journal_record *r)
 	return !(r->before.fields & ~known) && !(r->set.fields & ~r->before.fields);
 }
 
+/* Only of a PF, whose record is about itself. */
+static int is_place_for_state(const struct vio_journal_record *r)
+{
+	return r->state != VIO_JOURNAL_RESIZING ||
+	       (r->addr.domain == r->pf.domain && r->addr.bus == r->pf.bus &&
+		r->addr.device == r->pf.device && r->addr.function == r->pf.function);
+}
+
 static int is_sane(const struct vio_journal_record *r)
 {
 	const uint32_t known =
@@ -201,6 +209,7 @@ static int is_sane(const struct vio_journal_record *r)
 	return r->sequence && r->generation && r->state >= VIO_JOURNAL_FREE &&
 	       r->state <= VIO_JOURNAL_RESIZING && !(r->begun & ~known) &&
 	       !(r->done & ~r->begun) && is_place(&r->addr) && is_place(&r->pf) &&
+	       is_place_for_state(r) &&
 	       vio_journal_is_text(r->boot_id, sizeof(r->boot_id)) &&
 	       vio_journal_is_text(r->owner, sizeof(r->owner)) &&
 	       vio_journal_is_text(r->tag, sizeof(r->tag)) &&
