@@ -213,6 +213,7 @@ static int collect(struct vio_resize *resize, struct vio_error *err)
 struct look {
 	const struct vio_resize *resize;
 	struct vio_error *err;
+	int is_told; /* the error has its line */
 };
 
 static int is_ours(const struct vio_resize *resize, const struct vio_pci_addr *addr)
@@ -226,7 +227,7 @@ static int is_ours(const struct vio_resize *resize, const struct vio_pci_addr *a
 /* Of others, who cannot be asked. */
 static int look_at(void *opaque, uint32_t index, const struct vio_pci_addr *vf)
 {
-	const struct look *look = opaque;
+	struct look *look = opaque;
 	struct vio_journal_record record;
 	enum vio_lease_standing standing;
 	char name[VIO_PCI_ADDR_TEXT_BYTES];
@@ -237,6 +238,7 @@ static int look_at(void *opaque, uint32_t index, const struct vio_pci_addr *vf)
 		return 0;
 	vio_pci_addr_print(vf, name);
 	ret = vio_lease_read(look->resize->host, vf, &standing, &record);
+	look->is_told = ret || standing != VIO_LEASE_FREE;
 	if (ret || standing == VIO_LEASE_FREE)
 		return ret ? vio_fail(look->err, ret, "%s: %s", name,
 				      strerrordesc_np(-ret))
@@ -255,8 +257,15 @@ static int look_at(void *opaque, uint32_t index, const struct vio_pci_addr *vf)
 static int check_others(const struct vio_resize *resize, struct vio_error *err)
 {
 	struct look look = { .resize = resize, .err = err };
+	char name[VIO_PCI_ADDR_TEXT_BYTES];
+	int ret;
 
-	return vio_host_foreach_link(resize->host, &resize->pf.addr, look_at, &look);
+	ret = vio_host_foreach_link(resize->host, &resize->pf.addr, look_at, &look);
+	if (!ret || look.is_told)
+		return ret;
+	vio_pci_addr_print(&resize->pf.addr, name);
+	return vio_fail(err, ret, "%s: its VFs cannot be told: %s", name,
+			strerrordesc_np(-ret));
 }
 
 int vio_resize_prepare(struct vio_resize *resize, const struct vio_pci_addr *pf,
