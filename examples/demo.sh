@@ -112,7 +112,7 @@ run_guest()
 	disk_open scratch --control "$work/scratch.control"
 	guest_files=("$build"/tests/guest/guest_{files,rate})
 	say boot "Debian $(cd "$pieces/root/lib/modules" && echo *) on vio-blk"
-	guest_run show 150 "guest_files 8" "guest_rate 10"
+	guest_run show 150 "guest_files 8" guest_rate
 	disk_close files
 	disk_close scratch
 }

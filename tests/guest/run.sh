@@ -48,7 +48,7 @@ run_block_suite()
 	disk_open scratch --control "$work/scratch.control"
 	guest_files=("$build"/tests/guest/guest_{files,disk,queues,rate})
 	guest_run show "$limit" "guest_files $write_mib" guest_disk guest_queues \
-		"guest_rate $seconds" || broken=1
+		guest_rate || broken=1
 	for name in files fixed scratch; do
 		check "the_device_of_${name}_stops_cleanly" disk_close "$name"
 	done
@@ -180,10 +180,10 @@ main()
 	local files
 
 	[[ $# -ge 1 && -d $1 ]] || host_die "usage: run.sh BUILD_DIR [--soak]"
-	mib=32 write_mib=8 seconds=3 limit=240 kills=(20)
+	mib=32 write_mib=8 limit=240 kills=(20)
 	claim_seconds=10 claim_cycles=15
 	if [[ ${2:-} = --soak ]]; then
-		mib=256 write_mib=64 seconds=10 limit=600 kills=(10 20 40 80 120)
+		mib=256 write_mib=64 limit=600 kills=(10 20 40 80 120)
 		claim_seconds=60 claim_cycles=100
 	fi
 	: >"$1/guest.log"
