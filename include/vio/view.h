@@ -49,7 +49,7 @@ struct vio_view_ops {
 	 */
 	void (*route)(void *opaque, uint32_t vector, int eventfd, uint64_t address,
 		      uint32_t data, int is_masked);
-	/** The guest reset the function (FLR) or switched its power: see vio_vfio_reset(). */
+	/** The guest reset the function (FLR) or its power: see vio_vfio_reset(). */
 	void (*reset)(void *opaque);
 	void *opaque; /**< first argument of all */
 };

@@ -134,7 +134,7 @@ static void a_range_across_two_usable_ones_is_not_usable(void **state)
 	assert_int_equal(vio_iova_is_usable(&two_ranges, 0xff000000, 0xff000fff), 0);
 }
 
-/* Against a map of pages: a place is free, usable, and refused only if there is none. */
+/* Against a map of pages: a place is free, usable, refused only if there is none. */
 static void places_found_at_random_are_free(void **state)
 {
 	struct vio_iova *iova = *state;
