@@ -25,6 +25,8 @@ int process_reach(struct process *p)
 {
 	const uint32_t n = __atomic_add_fetch(&p->n_effects, 1, __ATOMIC_RELAXED);
 
+	if (n == p->abort_at)
+		(void)vio_ctx_abort_work(p->ctx);
 	if (n == p->die_at)
 		__atomic_store_n(&p->is_dead, 1, __ATOMIC_RELAXED);
 	if (__atomic_load_n(&p->is_dead, __ATOMIC_RELAXED) || n == p->fail_at)
@@ -308,6 +310,45 @@ int process_claim(struct process *p, struct vio_vf **out)
 		p, vio_vf_claim(p->host, &request, out, process_done, p, &err));
 }
 
+int solo_setup(void **state)
+{
+	struct solo *s = calloc(1, sizeof(*s));
+
+	assert_non_null(s);
+	scene_create(&s->scene);
+	process_start(&s->p, &s->scene);
+	s->request = (struct vio_vf_request)VIO_VF_REQUEST_INIT;
+	s->err = (struct vio_error)VIO_ERROR_INIT;
+	*state = s;
+	return 0;
+}
+
+int solo_teardown(void **state)
+{
+	struct solo *s = *state;
+
+	scene_verify_before(&s->scene);
+	process_end(&s->p);
+	scene_destroy(&s->scene);
+	free(s);
+	return 0;
+}
+
+int solo_claim(struct solo *s)
+{
+	return process_wait(&s->p, vio_vf_claim(s->p.host, &s->request, s->vf,
+						process_done, &s->p, &s->err));
+}
+
+void solo_release(struct solo *s, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		assert_int_equal(
+			process_wait(&s->p, vio_vf_release(s->vf[i], process_done,
+							   &s->p, &s->err)),
+			0);
+}
+
 /* A setting under way: its task brings the end in dispatch. */
 struct setting_task {
 	struct vio_task task;
@@ -368,6 +409,7 @@ int vio_setting_set(struct vio_setting_call *call)
 {
 	struct vio_fake_function *function = function_of(call);
 
+	scene_settings.n_sets++;
 	if (!function)
 		return post(call, -ENODEV);
 	if (call->config.fields & scene_settings.lacks)
@@ -376,7 +418,7 @@ int vio_setting_set(struct vio_setting_call *call)
 		return post(call, -EIO);
 	if (!(call->config.fields & scene_settings.ignores))
 		copy_field(&function->config, &call->config);
-	return post(call, 0);
+	return post(call, call->config.fields & scene_settings.loses ? -ENOBUFS : 0);
 }
 
 int vio_setting_read(struct vio_setting_call *call)
