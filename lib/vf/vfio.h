@@ -37,7 +37,7 @@ struct vio_vfio_signal {
  */
 struct vio_vfio_job {
 	struct vio_async_call call;
-	int (*start)(struct vio_vfio *vfio); /* dispatching thread: its turn has come */
+	void (*start)(struct vio_vfio *vfio); /* dispatching thread: its turn has come */
 	void (*end)(struct vio_vfio *vfio, int result); /* likewise: it is over */
 	uint32_t ways;           /* VIO_IOMMU_TYPE1, _IOMMUFD to be tried */
 	uint32_t has_made_dma;   /* or is to close it */
