@@ -370,6 +370,40 @@ static void a_child_uses_nothing_and_lets_go_of_all(void **state)
 	assert_int_equal(scene_wait(s), 0);
 }
 
+/* The parent goes on with the same registers. */
+static int close_in_child(void *opaque)
+{
+	struct scene *s = opaque;
+	struct vio_vfio *vfio = s->vfs[0].vfio;
+
+	if (vio_vfio_close(vfio, scene_done, s, NULL) != -ECHILD)
+		return 1;
+	if (s->vfs[0].vfio || s->end.n)
+		return 2;
+	return vio_iommu_close(s->iommu, NULL) ? 3 : 0;
+}
+
+static void a_child_lets_go_of_registers_that_its_parent_mapped(void **state)
+{
+	const int32_t fds[2] = { -1, -1 };
+	struct scene *s = *state;
+	struct vio_vfio *vfio = open_one(s);
+	uint32_t word = 0x12345678;
+	void *bars[2];
+
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(vio_vfio_map_bar(vfio, 2, i * SCENE_PAGE, SCENE_PAGE,
+						  &bars[i], NULL),
+				 0);
+	assert_int_equal(vio_vfio_set_interrupts(vfio, VIO_VFIO_MSIX, fds, 2, NULL), 0);
+	assert_int_equal(vio_test_fork(close_in_child, s), 0);
+	memcpy(bars[1], &word, sizeof(word));
+	word = 0;
+	assert_int_equal(vio_vfio_read(vfio, 2, SCENE_PAGE, &word, sizeof(word)), 0);
+	assert_int_equal(word, 0x12345678);
+	assert_int_equal(s->machine->functions[0].irqs[VIO_VFIO_MSIX].n, 2);
+}
+
 #define test_both(name)                                                                \
 	{ #name " (groups)", name, scene_set_up_groups, scene_tear_down, NULL },       \
 	{                                                                              \
@@ -404,6 +438,7 @@ int main(void)
 		cmocka_unit_test(an_iommufd_without_the_functions_file_leaves_groups),
 		cmocka_unit_test(a_container_of_another_version_is_none),
 		test_both(a_child_uses_nothing_and_lets_go_of_all),
+		test_both(a_child_lets_go_of_registers_that_its_parent_mapped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
