@@ -71,6 +71,7 @@ static int connect_irqs(struct fake_vfio_function *f, const struct vfio_irq_set 
 
 static int set_irqs(struct fake_vfio_function *f, const struct vfio_irq_set *set)
 {
+	f->n_irq_calls++;
 	if (set->index >= 5 || set->start || (int)set->count > vectors_of(set->index))
 		return -EINVAL;
 	if (set->flags == (VFIO_IRQ_SET_ACTION_TRIGGER | VFIO_IRQ_SET_DATA_NONE)) {

@@ -42,6 +42,7 @@ struct fake_vfio_function {
 	uint32_t is_bound;
 	uint32_t is_gone; /* answers all ones from now on */
 	uint32_t n_resets;
+	uint32_t n_irq_calls;     /* that set them */
 	uint32_t n_ready_vectors; /* fewer than asked for: refused so */
 	struct fake_vfio_irqs irqs[5];
 	struct vio_fake_device file; /* of its own */

@@ -2,6 +2,7 @@
 /* Mappings written down in order, and places found among them. */
 #include <stdlib.h>
 
+#include "fake/fault.h"
 #include "fake/support.h"
 #include "vf/iova.h"
 
@@ -143,17 +144,22 @@ static void a_mapping_may_begin_at_the_last_address_of_a_range(void **state)
 	assert_int_equal(out, 63 * PAGE);
 }
 
-/* The numbers alone: nothing is read of as many mappings. */
+/* The numbers alone: nothing is read of as many mappings, nor taken for them. */
 static void more_mappings_than_32_bits_count_are_refused(void **state)
 {
+	struct vio_env env = vio_env_default;
 	struct vio_iova full = {
-		.env = &vio_env_default,
+		.env = &env,
 		.n = UINT32_C(1) << 31,
 		.n_room = UINT32_C(1) << 31,
 	};
+	struct vio_fault fault;
 
 	(void)state;
+	vio_fault_prepare(&fault, NULL);
+	env.alloc = fault.alloc;
 	assert_int_equal(vio_iova_prepare(&full), -ENOMEM);
+	assert_int_equal(fault.n_allocs, 0);
 	assert_null(full.maps);
 }
 
