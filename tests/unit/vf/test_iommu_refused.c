@@ -236,7 +236,7 @@ static void a_lost_regions_removal_leaves_the_callers_mapping(void **state)
 	table_close(s, &t);
 }
 
-/* The first half begins where the whole did, in the same memory: it is not the whole. */
+/* The first half begins where the whole did, in the same memory, and is not it. */
 static void a_region_may_be_split_in_two(void **state)
 {
 	struct scene *s = *state;
