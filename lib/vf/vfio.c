@@ -25,10 +25,9 @@ static void job_done(struct vio_async_call *call, int64_t result);
 static int start(struct vio_vfio *vfio)
 {
 	struct vio_vfio_job *job = &vfio->job;
-	int ret = job->start(vfio);
+	int ret;
 
-	if (ret)
-		return ret;
+	job->start(vfio);
 	job->call.op = VIO_ASYNC_RUN;
 	job->call.done = job_done;
 	ret = vio_async_submit(vfio->iommu->host->async, &job->call);
@@ -222,7 +221,7 @@ static int64_t run_close(struct vio_async_call *call)
 	return 0;
 }
 
-static int start_close(struct vio_vfio *vfio)
+static void start_close(struct vio_vfio *vfio)
 {
 	struct vio_iommu *iommu = vfio->iommu;
 	struct vio_vfio_job *job = &vfio->job;
@@ -234,7 +233,6 @@ static int start_close(struct vio_vfio *vfio)
 	job->dma = iommu->dma;
 	job->call.run = run_close;
 	iommu->is_frozen = job->has_made_dma;
-	return 0;
 }
 
 /* What the kernel has let go of is forgotten here as well. */
@@ -269,6 +267,17 @@ static void end_close(struct vio_vfio *vfio, int result)
 	vio_vfio_destroy(vfio);
 	vio_vfio_start_next(iommu);
 	vio_vf_end(vf, state, 0, NULL);
+}
+
+/* What vio_vf_begin() could not see yet, or does not look at. */
+static int fail_submit(const struct vio_vfio *vfio, int code, const char *what,
+		       struct vio_error *err)
+{
+	return vio_fail(err, code,
+			code == -EAGAIN
+				? "%s: too many calls are under way for %s"
+				: "%s: no thread is lent for %s, see vio_ctx_work()",
+			vfio->name, what);
 }
 
 /* As vio_vf_begin(), but a function that was lost is closed like any other. */
@@ -328,8 +337,7 @@ int vio_vfio_close(struct vio_vfio *vfio, vio_vf_done_fn done, void *opaque,
 		return 0;
 	vfio->is_closing = 0;
 	vio_vfio_cancel(vfio);
-	return vio_fail(err, ret, "%s: closing needs a thread, see vio_ctx_work()",
-			vfio->name);
+	return fail_submit(vfio, ret, "closing it", err);
 }
 
 static int64_t run_reset(struct vio_async_call *call)
@@ -364,8 +372,7 @@ int vio_vfio_reset(struct vio_vfio *vfio, vio_vf_done_fn done, void *opaque,
 	if (!ret)
 		return 0;
 	vio_vfio_cancel(vfio);
-	return vio_fail(err, ret, "%s: a reset needs a thread, see vio_ctx_work()",
-			vfio->name);
+	return fail_submit(vfio, ret, "a reset", err);
 }
 
 int vio_vfio_get_fd(const struct vio_vfio *vfio)

@@ -37,8 +37,9 @@ struct vio_vfio_signal {
  */
 struct vio_vfio_job {
 	struct vio_async_call call;
-	int (*start)(struct vio_vfio *vfio); /* dispatching thread: its turn has come */
-	void (*end)(struct vio_vfio *vfio, int result); /* likewise: it is over */
+	/* By the dispatching thread: its turn has come; it is over. */
+	void (*start)(struct vio_vfio *vfio);
+	void (*end)(struct vio_vfio *vfio, int result);
 	uint32_t ways;           /* VIO_IOMMU_TYPE1, _IOMMUFD to be tried */
 	uint32_t has_made_dma;   /* or is to close it */
 	uint32_t has_made_group; /* likewise */

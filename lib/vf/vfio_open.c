@@ -141,6 +141,30 @@ static int open_by_cdev(struct vio_vfio *vfio)
 	return 0;
 }
 
+static int open_in_group(struct vio_vfio *vfio)
+{
+	const struct vio_sys *sys = vfio->env->sys;
+	struct vio_vfio_job *job = &vfio->job;
+	int ret;
+
+	job->what = job->group;
+	if (job->group_fd < 0) {
+		ret = vio_group_open(sys, job->group, &job->dma);
+		if (ret < 0)
+			return ret;
+		job->group_fd = ret;
+		job->has_made_group = 1;
+	}
+	ret = vio_group_open_function(sys, job->group_fd, vfio->name);
+	if (ret >= 0) {
+		vfio->fd = ret;
+		return 0;
+	}
+	if (job->has_made_group)
+		sys->close(sys->opaque, job->group_fd);
+	return ret;
+}
+
 static int open_by_group(struct vio_vfio *vfio)
 {
 	const struct vio_sys *sys = vfio->env->sys;
@@ -149,25 +173,9 @@ static int open_by_group(struct vio_vfio *vfio)
 
 	if (ret)
 		return ret;
-	job->what = job->group;
-	job->has_made_group = job->group_fd < 0;
-	if (job->has_made_group)
-		job->group_fd = vio_group_open(sys, job->group, &job->dma);
-	if (job->group_fd < 0) {
-		ret = job->group_fd;
-		job->has_made_group = 0;
-		goto undo_dma;
-	}
-	ret = vio_group_open_function(sys, job->group_fd, vfio->name);
-	if (ret >= 0) {
-		vfio->fd = ret;
-		return 0;
-	}
-
-	if (job->has_made_group)
-		sys->close(sys->opaque, job->group_fd);
-undo_dma:
-	undo_dma(job, sys);
+	ret = open_in_group(vfio);
+	if (ret)
+		undo_dma(job, sys);
 	return ret;
 }
 
@@ -274,7 +282,7 @@ static uint32_t ways_of(const struct vio_iommu *iommu)
 	return iommu->flags ? iommu->flags : VIO_IOMMU_IOMMUFD | VIO_IOMMU_TYPE1;
 }
 
-static int start_open(struct vio_vfio *vfio)
+static void start_open(struct vio_vfio *vfio)
 {
 	const struct vio_vfio_group *group = find_open_group(vfio);
 	struct vio_iommu *iommu = vfio->iommu;
@@ -286,7 +294,6 @@ static int start_open(struct vio_vfio *vfio)
 	job->err.size = sizeof(job->err);
 	job->call.run = run_open;
 	iommu->is_frozen = iommu->dma.fd < 0;
-	return 0;
 }
 
 /* The kernel counts what is left; the bound is on all. */

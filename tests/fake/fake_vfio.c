@@ -71,6 +71,7 @@ static int connect_irqs(struct fake_vfio_function *f, const struct vfio_irq_set 
 
 static int set_irqs(struct fake_vfio_function *f, const struct vfio_irq_set *set)
 {
+	f->n_irq_calls++;
 	if (set->index >= 5 || set->start || (int)set->count > vectors_of(set->index))
 		return -EINVAL;
 	if (set->flags == (VFIO_IRQ_SET_ACTION_TRIGGER | VFIO_IRQ_SET_DATA_NONE)) {
@@ -107,7 +108,8 @@ static void put_areas(const struct fake_vfio *m, struct vfio_region_info *info)
 	cap->areas[2].size = FAKE_VFIO_BAR_BYTES;
 }
 
-static int read_region(const struct fake_vfio *m, struct vfio_region_info *info)
+static int
+read_region(const struct fake_vfio_function *f, struct vfio_region_info *info)
 {
 	const uint32_t rw = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
 
@@ -117,14 +119,14 @@ static int read_region(const struct fake_vfio *m, struct vfio_region_info *info)
 	info->size = 0;
 	info->flags = 0;
 	if (info->index == VFIO_PCI_CONFIG_REGION_INDEX) {
-		info->size = 256;
+		info->size = f->config_bytes;
 		info->flags = rw;
 	} else if (info->index <= 4 && !(info->index & 1)) {
 		info->size = FAKE_VFIO_BAR_BYTES;
 		info->flags = rw | (info->index < 4 ? VFIO_REGION_INFO_FLAG_MMAP : 0);
 	}
 	if (!info->index)
-		put_areas(m, info);
+		put_areas(f->machine, info);
 	return 0;
 }
 
@@ -143,12 +145,12 @@ static int call_function(struct fake_vfio_function *f, unsigned long request, vo
 
 	switch (request) {
 	case VFIO_DEVICE_GET_INFO:
-		info->flags = VFIO_DEVICE_FLAGS_PCI | VFIO_DEVICE_FLAGS_RESET;
+		info->flags = f->device_flags;
 		info->num_regions = VFIO_PCI_NUM_REGIONS;
 		info->num_irqs = VFIO_PCI_NUM_IRQS;
 		return 0;
 	case VFIO_DEVICE_GET_REGION_INFO:
-		return read_region(f->machine, a);
+		return read_region(f, a);
 	case VFIO_DEVICE_GET_IRQ_INFO:
 		return read_irq(a);
 	case VFIO_DEVICE_SET_IRQS:
@@ -193,7 +195,7 @@ function_access(void *opaque, void *buf, size_t n, off_t offset, int is_write)
 	const size_t at = (size_t)(offset & ((INT64_C(1) << REGION_SHIFT) - 1));
 	const int is_config = index == VFIO_PCI_CONFIG_REGION_INDEX;
 
-	if (at + n > (is_config ? sizeof(f->config) : FAKE_VFIO_BAR_BYTES))
+	if (at + n > (is_config ? f->config_bytes : FAKE_VFIO_BAR_BYTES))
 		return -EINVAL;
 	if (f->is_gone && !is_write)
 		read_gone(f, is_config, buf, n, at);
@@ -403,6 +405,8 @@ static void fill_function(struct fake_vfio *m, struct fake_vfio_function *f,
 	*f = (struct fake_vfio_function){
 		.machine = m,
 		.group = group,
+		.config_bytes = sizeof(f->config),
+		.device_flags = VFIO_DEVICE_FLAGS_PCI | VFIO_DEVICE_FLAGS_RESET,
 		.bar_fd = memfd_create("bar", MFD_CLOEXEC),
 		.n_ready_vectors = FAKE_VFIO_VECTORS,
 		.node = { NULL, close_function, function_ioctl, function_access,

@@ -35,11 +35,14 @@ struct fake_vfio_function {
 	char name[32];
 	uint32_t group;
 	uint8_t config[256];
-	int bar_fd; /* FAKE_VFIO_BAR_BYTES of memory behind each BAR */
+	uint32_t config_bytes; /* of it, that there are */
+	uint32_t device_flags; /* VFIO_DEVICE_FLAGS_ bits */
+	int bar_fd;            /* FAKE_VFIO_BAR_BYTES of memory behind each BAR */
 	uint32_t is_open;
 	uint32_t is_bound;
 	uint32_t is_gone; /* answers all ones from now on */
 	uint32_t n_resets;
+	uint32_t n_irq_calls;     /* that set them */
 	uint32_t n_ready_vectors; /* fewer than asked for: refused so */
 	struct fake_vfio_irqs irqs[5];
 	struct vio_fake_device file; /* of its own */
@@ -86,6 +89,7 @@ struct fake_vfio {
 	uint32_t n_maps_max;
 	uint64_t locked_bytes_max;
 	uint32_t is_chain_looping; /* capabilities lead back to themselves */
+	uint32_t is_old;           /* as Linux 5.5: a container tells of pages alone */
 	uint32_t api_version;
 	unsigned long fail_request; /* answered with fail_code; 0: none */
 	int fail_code;
