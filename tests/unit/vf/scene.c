@@ -145,6 +145,21 @@ static int scene_clock_gettime(void *opaque, int clock_id, struct timespec *out)
 	return base->clock_gettime(base->opaque, clock_id, out);
 }
 
+static int scene_timerfd_create(void *opaque, int clock_id)
+{
+	const struct vio_sys *base = base_of(opaque);
+
+	return base->timerfd_create(base->opaque, clock_id);
+}
+
+static int
+scene_timerfd_settime(void *opaque, int fd, int flags, const struct itimerspec *value)
+{
+	const struct vio_sys *base = base_of(opaque);
+
+	return base->timerfd_settime(base->opaque, fd, flags, value);
+}
+
 static void *scene_mmap(void *opaque, size_t n, int protection, int flags, int fd,
 			off_t offset, int *out_error)
 {
@@ -171,6 +186,8 @@ static void fill_sys(struct process *p)
 	p->sys.mkdirat = scene_mkdirat;
 	p->sys.getdents = scene_getdents;
 	p->sys.clock_gettime = scene_clock_gettime;
+	p->sys.timerfd_create = scene_timerfd_create;
+	p->sys.timerfd_settime = scene_timerfd_settime;
 	p->sys.mmap = scene_mmap;
 }
 
@@ -297,6 +314,12 @@ void process_settle(struct process *p)
 {
 	if (vio_async_get_pending(p->ctx->async))
 		vio_test_wait_fd(vio_ctx_get_fd(p->ctx));
+}
+
+int process_step(struct process *p)
+{
+	process_settle(p);
+	return vio_ctx_dispatch(p->ctx, 1);
 }
 
 int process_claim(struct process *p, struct vio_vf **out)

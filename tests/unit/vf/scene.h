@@ -76,6 +76,9 @@ int process_wait(struct process *process, int ret);
  */
 void process_settle(struct process *process);
 
+/* Settles, then runs one callback. 0: there was nothing to run. */
+int process_step(struct process *process);
+
 /* An effect is about to be made: 0, or the error it has instead. */
 int process_reach(struct process *process);
 

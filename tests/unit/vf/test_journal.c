@@ -264,7 +264,8 @@ static void numbers_that_cannot_be_are_unknown(void **state)
 	(void)state;
 	expect_forged(24, "\0\0\0\0\0\0\0\0", 8); /* generation */
 	expect_forged(40, "\0\0\0\0", 4);         /* state */
-	expect_forged(40, "\7\0\0\0", 4);
+	expect_forged(40, "\10\0\0\0", 4);
+	expect_forged(40, "\7\0\0\0", 4);   /* a resize, of a VF */
 	expect_forged(44, "\xff\0\0\0", 4); /* begun */
 	expect_forged(48, "\4\0\0\0", 4);   /* done, and not begun */
 	expect_forged(61, "\x20", 1);       /* device */
