@@ -37,7 +37,8 @@ struct vio_pause_ops {
 	void (*pause)(void *opaque, struct vio_vf *vf);
 	/**
 	 * It is there again, maybe at another address; open it and go on. Also where
-	 * a pause came to nothing, since the function was not closed in time.
+	 * a pause came to nothing, since the function was not closed in time. Not of a
+	 * function that has gone.
 	 * @p is_state_lost 1: the device is as after a reset; 0: it was never closed.
 	 */
 	void (*resume)(void *opaque, struct vio_vf *vf, int is_state_lost);
@@ -109,7 +110,8 @@ vio_vf_set_pause(struct vio_vf *vf, const struct vio_pause_ops *ops);
  * @return 0: under way; -EBUSY: an operation is under way; -EOPNOTSUPP: it is open
  * and cannot be paused, or see @ref vf; -EALREADY: it is paused; -ENODEV: it has gone;
  * -ENOMEM; -EMFILE; -ECHILD. @p done: 0; -ETIMEDOUT: its user did not let go, and is
- * told to go on; or what the kernel answered: it is not paused then.
+ * told to go on; -ENODEV: it has gone meanwhile, and nobody is told to go on; or what
+ * the kernel answered: it is not paused then.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int vio_vf_pause(struct vio_vf *vf, uint64_t timeout_ns,

@@ -47,8 +47,11 @@ static int is_file(const struct process *p, int fd)
 
 static int scene_openat(void *opaque, int dir, const char *path, int flags, mode_t mode)
 {
-	const struct vio_sys *base = base_of(opaque);
+	const struct process *p = opaque;
+	const struct vio_sys *base = base_of(p);
 
+	if (p->on_open)
+		p->on_open(p->on_open_opaque, path);
 	return base->openat(base->opaque, dir, path, flags, mode);
 }
 
@@ -385,6 +388,8 @@ static void copy_field(struct vio_vf_config *to, const struct vio_vf_config *fro
 		to->spoofchk = from->spoofchk;
 	if (from->fields & VIO_VF_TRUST)
 		to->trust = from->trust;
+	if (from->fields & VIO_VF_MSIX)
+		to->n_msix = from->n_msix;
 }
 
 int vio_setting_set(struct vio_setting_call *call)
@@ -395,6 +400,9 @@ int vio_setting_set(struct vio_setting_call *call)
 		return post(call, -ENODEV);
 	if (call->config.fields & scene_settings.lacks)
 		return post(call, -EOPNOTSUPP);
+	/* As the kernel: not under a driver that counts on them. */
+	if (call->config.fields & VIO_VF_MSIX && function->driver[0])
+		return post(call, -EBUSY);
 	if (process_reach(process_of(call->host)))
 		return post(call, -EIO);
 	if (!(call->config.fields & scene_settings.ignores))
@@ -411,5 +419,7 @@ int vio_setting_read(struct vio_setting_call *call)
 	call->config = function->config;
 	call->config.size = sizeof(call->config);
 	call->config.fields = (VIO_VF_TRUST << 1) - 1;
+	if (function->config.n_msix)
+		call->config.fields |= VIO_VF_MSIX;
 	return post(call, 0);
 }

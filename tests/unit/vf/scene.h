@@ -42,6 +42,9 @@ struct process {
 	uint32_t fail_at; /* the effect that fails once, with EIO; 0: none */
 	enum death death;
 	uint32_t is_dead;
+	/* What others do just before a file is opened by its path; NULL: nothing. */
+	void (*on_open)(void *opaque, const char *path);
+	void *on_open_opaque;
 	/* The last operation. */
 	uint32_t n_done;
 	int result;
