@@ -110,9 +110,13 @@ find_user(const struct vioctl *vioctl, const struct vio_pci_info *vf, struct use
 	struct dirent *entry;
 	struct node node;
 	int is_found = 0;
-	DIR *dir = opendir("/proc");
+	DIR *dir;
 
 	find_node(vioctl, vf, &node);
+	/* Most VFs are no business of VFIO, and there are many processes. */
+	if (!*node.device && access(node.group, F_OK))
+		return 0;
+	dir = opendir("/proc");
 	while (dir && !is_found && (entry = readdir(dir))) {
 		if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
 			continue;

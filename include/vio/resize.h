@@ -79,8 +79,8 @@ struct vio_resize_times {
 	uint32_t size;     /**< in: sizeof; out: bytes filled */
 	uint32_t n_paused; /**< VFs paused and resumed */
 	uint64_t pause_ns; /**< until the last holder had let go */
-	uint64_t
-		kernel_ns; /**< of that in the kernel: numvfs, driver binding, resets */
+	/** Of total_ns, what the kernel took for numvfs, driver binding and resets. */
+	uint64_t kernel_ns;
 	uint64_t total_ns; /**< of the whole */
 };
 /** Nothing yet. */

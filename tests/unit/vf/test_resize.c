@@ -259,6 +259,33 @@ static void a_vf_of_another_process_makes_it_busy(void **state)
 	assert_int_equal(stage_resize(s, 4), 0);
 }
 
+/* Held or paused: it is theirs, and nobody here can speak for them. */
+static void a_vf_of_another_process_is_held_also_while_that_has_it_paused(void **state)
+{
+	struct stage *s = *state;
+	struct process other;
+
+	process_start(&other, &s->scene);
+	s->params.flags = VIO_RESIZE_FAIL_IF_HELD;
+	s->params.n_vfs = 4;
+	for (int is_paused = 0; is_paused < 2; is_paused++) {
+		s->err = (struct vio_error)VIO_ERROR_INIT;
+		assert_int_equal(vio_host_resize(other.host, &s->pf, &s->params, NULL,
+						 process_done, &other, &s->err),
+				 -EBUSY);
+		assert_non_null(
+			strstr(s->err.text, "0000:01:10.0: claimed by test (pid"));
+		if (!is_paused)
+			assert_int_equal(
+				process_wait(&s->p, vio_vf_pause(s->users[0].vf, 0,
+								 process_done, &s->p,
+								 &s->err)),
+				0);
+	}
+	process_end(&other);
+	assert_int_equal(s->scene.pf[0]->n_writes, 0);
+}
+
 static void an_open_vf_whose_user_cannot_be_asked_makes_it_busy(void **state)
 {
 	struct stage *s = *state;
@@ -489,6 +516,7 @@ int main(void)
 		TWO(a_vf_that_is_held_makes_it_busy_if_nobody_may_be_paused),
 		TWO(fewer_than_the_held_ones_need_is_busy),
 		ONE(a_vf_of_another_process_makes_it_busy),
+		ONE(a_vf_of_another_process_is_held_also_while_that_has_it_paused),
 		ONE(an_open_vf_whose_user_cannot_be_asked_makes_it_busy),
 		ONE(an_operation_under_way_makes_it_busy),
 		NONE(a_second_resize_is_busy),
