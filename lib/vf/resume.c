@@ -241,13 +241,6 @@ check_pf(struct vio_host *host, const struct vio_pci_addr *pf, struct vio_error 
 	return 0;
 }
 
-static int is_at(const struct vio_vf *vf, const struct vio_pci_addr *addr)
-{
-	struct vio_pci_addr place;
-
-	return !vio_resume_find_place(vf, &place) && is_same(&place, addr);
-}
-
 /* As another VF. */
 static int prepare_to(struct vio_resume *resume, const struct vio_pci_addr *to,
 		      struct vio_error *err)
@@ -257,9 +250,6 @@ static int prepare_to(struct vio_resume *resume, const struct vio_pci_addr *to,
 	int ret;
 
 	resume->other = NULL;
-	/* At the old address may be a function by now that is not of this lease. */
-	resume->give_back =
-		is_at(vf, &vf->info.addr) ? &vio_plan_undo_all : &vio_plan_forget;
 	resume->is_another = 1;
 	ret = vio_host_read_function(vf->host, to, &info, err);
 	if (!ret)
@@ -275,9 +265,18 @@ static int
 prepare(struct vio_resume *resume, const struct vio_pci_addr *to, struct vio_error *err)
 {
 	struct vio_vf *vf = resume->vf;
+	struct vio_pci_addr place = { .domain = 0 };
+	const int found = vio_resume_find_place(vf, &place);
 	int ret;
 
-	if (to && !is_at(vf, to))
+	if (found && found != -ENODEV)
+		return vio_fail(err, found, "resume: the VFs of its PF: %s",
+				strerrordesc_np(-found));
+	/* At the old address may be a function by now that is not of this lease. */
+	resume->give_back = !found && is_same(&place, &vf->info.addr)
+				    ? &vio_plan_undo_all
+				    : &vio_plan_forget;
+	if (to && (found || !is_same(&place, to)))
 		ret = prepare_to(resume, to, err);
 	else
 		ret = vio_resume_prepare(resume, err);

@@ -66,10 +66,7 @@ static void a_deadline_that_passes_while_the_kernel_works_ends_nothing(void **st
 	s->params.timeout_ns = SECOND_NS;
 	ret = stage_begin(s, 4);
 	assert_int_equal(ret, 0);
-	while (s->users[0].vf->info.state != VIO_VF_PAUSED &&
-	       s->users[0].vf->info.state != VIO_VF_BUSY)
-		process_step(&s->p);
-	while (!s->scene.pf[0]->n_writes)
+	for (process_settle(&s->p); !s->scene.pf[0]->n_writes; process_settle(&s->p))
 		process_step(&s->p);
 	s->p.n_done = 0;
 	while (!s->p.n_done) {
