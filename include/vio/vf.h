@@ -224,8 +224,8 @@ VIO_API VIO_MUST_CHECK int vio_vf_claim(struct vio_host *host,
  * @param done    called once if the call returns 0
  * @param opaque  first argument of @p done
  * @param err     optional, filled on failure
- * @return 0: under way; -EBUSY: an operation is under way, or the VF is open;
- * -EOPNOTSUPP: see @ref vf; -ECHILD. @p done: 0; -ESTALE: the lease was not the
+ * @return 0: under way; -EBUSY: an operation is under way, or the VF is open or being
+ * paused; -EOPNOTSUPP: see @ref vf; -ECHILD. @p done: 0; -ESTALE: the lease was not the
  * present one any more, nothing was touched; -ENODEV: the VF has gone, which ends
  * the lease as well; or what the kernel answered.
  * @par Threads  One per context.

@@ -22,6 +22,7 @@
 #include <vio/mem.h>
 #include <vio/pci.h>
 #include <vio/queue.h>
+#include <vio/resize.h>
 #include <vio/version.h>
 #include <vio/vf.h>
 #include <vio/vfio.h>

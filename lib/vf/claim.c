@@ -171,6 +171,16 @@ static void fill_record(struct claim *claim, const struct vio_journal_record *se
 	memcpy(record->driver, claim->asked.driver, sizeof(record->driver));
 }
 
+/* -EBUSY: its number of VFs is being changed. */
+static int check_pf(struct vio_host *host, const struct vio_pci_addr *pf)
+{
+	struct vio_journal_record record;
+	enum vio_lease_standing standing;
+	const int ret = vio_lease_read_pf(host, pf, &standing, &record);
+
+	return ret || standing == VIO_LEASE_FREE ? ret : -EBUSY;
+}
+
 static int lock_one(struct claim *claim, const struct vio_journal_record *self,
 		    const struct vio_policy_vf *vf)
 {
@@ -183,6 +193,9 @@ static int lock_one(struct claim *claim, const struct vio_journal_record *self,
 	/* Left by the dead since we looked. */
 	if (lease->record.state && lease->record.state != VIO_JOURNAL_FREE)
 		ret = -EBUSY;
+	/* Only now: see vio_lease_open_pf(). */
+	if (!ret)
+		ret = check_pf(claim->host, &vf->info.physfn);
 	if (!ret) {
 		fill_record(claim, self, vf, lease->record.generation + 1,
 			    &lease->record);

@@ -58,7 +58,7 @@ static int check_idle(const struct vio_vf *vf, const char *name, struct vio_erro
 	if (vio_env_is_child(vf->host->env))
 		return vio_fail(err, -ECHILD, "%s: claimed by the parent process",
 				name);
-	if (vf->done || vf->info.state == VIO_VF_BUSY)
+	if (vf->done || vf->waiter || vf->info.state == VIO_VF_BUSY)
 		return vio_fail(err, -EBUSY, "%s: an operation is under way", name);
 	if (vf->vfio)
 		return vio_fail(err, -EBUSY, "%s: close the open function first", name);

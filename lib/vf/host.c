@@ -220,10 +220,10 @@ int vio_host_close(struct vio_host *host, struct vio_error *err)
 		name_vfs(host, names, sizeof(names));
 		return vio_fail(err, -EBUSY, "host: release what is claimed:%s", names);
 	}
-	if (!vio_list_is_empty(&host->iommus) || host->recovery)
+	if (!vio_list_is_empty(&host->iommus) || host->recovery || host->n_resizes)
 		return vio_fail(err, -EBUSY,
 				"host: an I/O address space is open, or "
-				"a recovery is under way");
+				"a recovery or a resize is under way");
 	env = host->env;
 	free_host(host);
 	vio_env_drop(env);

@@ -24,6 +24,7 @@ struct vio_host {
 	struct vio_watch *watch; /* NULL: no events */
 	struct vio_list vfs;     /* claimed through it: struct vio_vf */
 	struct vio_list iommus;  /* struct vio_iommu */
+	uint32_t n_resizes;      /* under way */
 	void *recovery;          /* lease.c: one that is under way, or NULL */
 };
 

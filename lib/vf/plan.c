@@ -135,6 +135,8 @@ void vio_plan_start(struct vio_plan *plan)
 	plan->undo_result = 0;
 	plan->is_gone = 0;
 	plan->previous.fields = 0;
+	plan->vf_at = 0;
+	plan->kernel_ns = 0;
 	plan->err = (struct vio_error)VIO_ERROR_INIT;
 	plan->task = (struct vio_task){ .run = task_run };
 	vio_pci_addr_print(&plan->lease->record.addr, plan->name);
@@ -216,6 +218,7 @@ static void attr_done(struct vio_async_call *call, int64_t result)
 	struct vio_plan *plan = plan_of(call);
 	const struct vio_sys *sys = plan->host->env->sys;
 
+	plan->kernel_ns += vio_now(plan->host->env) - plan->begun_ns;
 	sys->close(sys->opaque, plan->fd);
 	if (result >= 0 && call->op == VIO_ASYNC_READ)
 		plan->attr[result] = '\0';
@@ -240,6 +243,7 @@ use_attr(struct vio_plan *plan, const char *path, enum vio_async_op op, uint32_t
 		.n = n,
 		.done = attr_done,
 	};
+	plan->begun_ns = vio_now(plan->host->env);
 	ret = vio_async_submit(plan->host->async, &plan->call);
 	if (!ret)
 		return VIO_PLAN_WAITS;

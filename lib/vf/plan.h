@@ -69,6 +69,9 @@ struct vio_plan {
 	struct vio_vf_config previous; /* what settings were when the plan began */
 	uint32_t todo;                 /* settings still to be set */
 	int setting_result;
+	uint32_t vf_at;     /* of a PF: the next VF to be looked at */
+	uint64_t begun_ns;  /* of the call under way */
+	uint64_t kernel_ns; /* spent in attributes of the kernel so far */
 };
 
 /* The context has a way for it, see vio_async_is_able(). */
@@ -118,6 +121,14 @@ int vio_plan_restore_settings(struct vio_plan *plan);
 int vio_plan_verify_before(struct vio_plan *plan);
 int vio_plan_settings_were_kept(const struct vio_plan *plan);
 int vio_plan_put_back_settings(struct vio_plan *plan);
+
+/* What is there becomes what is to be there again after a pause; journalled later. */
+int vio_plan_read_identity(struct vio_plan *plan);
+/* Of what is wanted only what is otherwise; then as vio_plan_keep_settings(). */
+int vio_plan_keep_due(struct vio_plan *plan);
+
+/* recover.c: what has gone, or is not ours to undo, is over. */
+extern const struct vio_plan_list vio_plan_forget;
 
 /* release.c: everything that was begun, from the last to the first. */
 extern const struct vio_plan_list vio_plan_undo_all;

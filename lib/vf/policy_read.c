@@ -31,6 +31,21 @@ static int grow(const struct vio_env *env, void **all, uint32_t n, uint32_t *roo
 	return 0;
 }
 
+/* Its VFs come and go: none is to be had, whoever holds them. */
+static int read_resize(struct vio_policy *policy, struct vio_policy_pf *pf)
+{
+	struct vio_journal_record record;
+	int ret;
+
+	ret = vio_lease_read_pf(policy->host, &pf->info.addr, &pf->standing, &record);
+	if (ret)
+		return vio_fail(policy->err, ret,
+				"claim: a record of a PF cannot be read: %s",
+				strerrordesc_np(-ret));
+	memcpy(pf->owner, record.state ? record.owner : "", record.state ? 64 : 1);
+	return 0;
+}
+
 static int add_pf(void *opaque, const struct vio_pci_info *info)
 {
 	struct vio_policy *policy = opaque;
@@ -43,7 +58,7 @@ static int add_pf(void *opaque, const struct vio_pci_info *info)
 		return ret;
 	policy->pfs = all;
 	policy->pfs[policy->n_pfs++] = (struct vio_policy_pf){ .info = *info };
-	return 0;
+	return read_resize(policy, &policy->pfs[policy->n_pfs - 1]);
 }
 
 /* Who has it, and what was promised to whoever has. */
@@ -56,7 +71,13 @@ static int read_lease(struct vio_policy *policy, struct vio_policy_vf *vf)
 	if (ret)
 		return vio_fail(policy->err, ret, "claim: a lease cannot be read: %s",
 				strerrordesc_np(-ret));
-	if (vf->standing == VIO_LEASE_FREE || !record.state)
+	/* Free, but of a PF whose number of VFs somebody is changing. */
+	if (vf->standing == VIO_LEASE_FREE) {
+		vf->standing = policy->pfs[vf->pf].standing;
+		memcpy(vf->owner, policy->pfs[vf->pf].owner, sizeof(vf->owner));
+		return 0;
+	}
+	if (!record.state)
 		return 0;
 	memcpy(vf->owner, record.owner, sizeof(vf->owner));
 	if (record.state != VIO_JOURNAL_FREE)

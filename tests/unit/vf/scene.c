@@ -49,8 +49,11 @@ static int is_file(const struct process *p, int fd)
 
 static int scene_openat(void *opaque, int dir, const char *path, int flags, mode_t mode)
 {
-	const struct vio_sys *base = base_of(opaque);
+	const struct process *p = opaque;
+	const struct vio_sys *base = base_of(p);
 
+	if (p->on_open)
+		p->on_open(p->on_open_opaque, path);
 	return base->openat(base->opaque, dir, path, flags, mode);
 }
 
@@ -147,6 +150,21 @@ static int scene_clock_gettime(void *opaque, int clock_id, struct timespec *out)
 	return base->clock_gettime(base->opaque, clock_id, out);
 }
 
+static int scene_timerfd_create(void *opaque, int clock_id)
+{
+	const struct vio_sys *base = base_of(opaque);
+
+	return base->timerfd_create(base->opaque, clock_id);
+}
+
+static int
+scene_timerfd_settime(void *opaque, int fd, int flags, const struct itimerspec *value)
+{
+	const struct vio_sys *base = base_of(opaque);
+
+	return base->timerfd_settime(base->opaque, fd, flags, value);
+}
+
 static void *scene_mmap(void *opaque, size_t n, int protection, int flags, int fd,
 			off_t offset, int *out_error)
 {
@@ -173,6 +191,8 @@ static void fill_sys(struct process *p)
 	p->sys.mkdirat = scene_mkdirat;
 	p->sys.getdents = scene_getdents;
 	p->sys.clock_gettime = scene_clock_gettime;
+	p->sys.timerfd_create = scene_timerfd_create;
+	p->sys.timerfd_settime = scene_timerfd_settime;
 	p->sys.mmap = scene_mmap;
 }
 
@@ -301,6 +321,12 @@ void process_settle(struct process *p)
 		vio_test_wait_fd(vio_ctx_get_fd(p->ctx));
 }
 
+int process_step(struct process *p)
+{
+	process_settle(p);
+	return vio_ctx_dispatch(p->ctx, 1);
+}
+
 int process_claim(struct process *p, struct vio_vf **out)
 {
 	struct vio_vf_request request = VIO_VF_REQUEST_INIT;
@@ -403,6 +429,8 @@ static void copy_field(struct vio_vf_config *to, const struct vio_vf_config *fro
 		to->spoofchk = from->spoofchk;
 	if (from->fields & VIO_VF_TRUST)
 		to->trust = from->trust;
+	if (from->fields & VIO_VF_MSIX)
+		to->n_msix = from->n_msix;
 }
 
 int vio_setting_set(struct vio_setting_call *call)
@@ -414,6 +442,9 @@ int vio_setting_set(struct vio_setting_call *call)
 		return post(call, -ENODEV);
 	if (call->config.fields & scene_settings.lacks)
 		return post(call, -EOPNOTSUPP);
+	/* As the kernel: not under a driver that counts on them. */
+	if (call->config.fields & VIO_VF_MSIX && function->driver[0])
+		return post(call, -EBUSY);
 	if (process_reach(process_of(call->host)))
 		return post(call, -EIO);
 	if (!(call->config.fields & scene_settings.ignores))
@@ -430,5 +461,7 @@ int vio_setting_read(struct vio_setting_call *call)
 	call->config = function->config;
 	call->config.size = sizeof(call->config);
 	call->config.fields = (VIO_VF_TRUST << 1) - 1;
+	if (function->config.n_msix)
+		call->config.fields |= VIO_VF_MSIX;
 	return post(call, 0);
 }

@@ -43,6 +43,9 @@ struct process {
 	uint32_t abort_at; /* the last effect before its thread returns; 0: it stays */
 	enum death death;
 	uint32_t is_dead;
+	/* What others do just before a file is opened by its path; NULL: nothing. */
+	void (*on_open)(void *opaque, const char *path);
+	void *on_open_opaque;
 	/* The last operation. */
 	uint32_t n_done;
 	int result;
@@ -78,6 +81,9 @@ int process_wait(struct process *process, int ret);
  * it then, and what comes next is the test's choice alone.
  */
 void process_settle(struct process *process);
+
+/* Settles, then runs one callback. 0: there was nothing to run. */
+int process_step(struct process *process);
 
 /* An effect is about to be made: 0, or the error it has instead. */
 int process_reach(struct process *process);
