@@ -94,7 +94,7 @@ struct vio_vf_config {
 #define VIO_VF_NUMA_STRICT (1u << 1)
 /** Alone in its IOMMU group. */
 #define VIO_VF_NEED_ISOLATED (1u << 2)
-/** ACS on the whole path to the root. */
+/** ACS on the whole path to the root; reads configuration space of the ports there. */
 #define VIO_VF_NEED_ACS (1u << 3)
 /** Can be reset by itself. */
 #define VIO_VF_NEED_FLR (1u << 4)
@@ -119,7 +119,8 @@ struct vio_vf_request {
 	const struct vio_vf_config *config; /**< set before done; NULL: nothing */
 	/**
 	 * Higher is better, negative: not this one. Overrides policy; NULL: policy.
-	 * @p vf is a free VF that meets the request, @p pf its PF.
+	 * @p vf is a free VF that meets the request, @p pf its PF, read as the
+	 * inventory does, but for driver_override.
 	 */
 	int64_t (*score)(void *opaque, const struct vio_pci_info *vf,
 			 const struct vio_pci_info *pf);

@@ -13,6 +13,9 @@ struct stage {
 	struct vio_vf_request request;
 	struct vio_vf *vf[8];
 	struct vio_error err;
+	/* Reads of what a reset locks, of the first VF and of its PF. */
+	uint32_t n_locked;
+	uint32_t n_at_once; /* of them by the thread that dispatches */
 };
 
 static int setup(void **state)
@@ -89,6 +92,99 @@ static void a_claim_binds_the_driver_that_was_asked_for(void **state)
 	assert_int_equal(info.is_alive, 1);
 	assert_string_equal(info.tag, "guest 7");
 	assert_string_equal(info.owner, "test");
+	release(s, 1);
+}
+
+static void note_locked(struct stage *s)
+{
+	s->n_locked++;
+	s->n_at_once += !pthread_equal(pthread_self(), s->p.thread);
+}
+
+static int show_override(void *opaque, char *buf, size_t n)
+{
+	struct stage *s = opaque;
+
+	note_locked(s);
+	return snprintf(buf, n, "%s\n", s->scene.vf[0]->override);
+}
+
+static int store_override(void *opaque, const char *buf, size_t n)
+{
+	struct stage *s = opaque;
+
+	snprintf(s->scene.vf[0]->override, sizeof(s->scene.vf[0]->override), "%.*s",
+		 buf[0] == '\n' ? 0 : (int)n, buf);
+	return 0;
+}
+
+static int show_config(void *opaque, char *buf, size_t n)
+{
+	note_locked(opaque);
+	memset(buf, 0, n);
+	return 64;
+}
+
+static void put_attr(struct stage *s, const struct vio_fake_function *function,
+		     const char *name, int is_there, const struct vio_fake_attr *attr)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/bus/pci/devices/%s/%s", VIO_FAKE_PCI_ROOT,
+		 function->name, name);
+	if (is_there)
+		vio_fake_remove(s->scene.fake, path);
+	vio_fake_add_attr(s->scene.fake, path, attr);
+}
+
+/* The BARs of a PF are a reason to read its configuration space. */
+static int show_resource(void *opaque, char *buf, size_t n)
+{
+	(void)opaque;
+	return snprintf(buf, n, "0x1000 0x1fff 0x200\n");
+}
+
+static void put_locked_attrs(struct stage *s)
+{
+	const struct vio_fake_attr override = { show_override, store_override, s };
+	const struct vio_fake_attr config = { .show = show_config, .opaque = s };
+	const struct vio_fake_attr resource = { .show = show_resource };
+
+	put_attr(s, s->scene.vf[0], "driver_override", 1, &override);
+	put_attr(s, s->scene.vf[0], "config", 0, &config);
+	put_attr(s, s->scene.pf[0], "config", 0, &config);
+	put_attr(s, s->scene.pf[0], "resource", 0, &resource);
+}
+
+/* The kernel would have the reader wait, and with it all that the loop serves. */
+static void what_a_reset_locks_is_read_by_the_lent_thread_alone(void **state)
+{
+	struct stage *s = *state;
+
+	put_locked_attrs(s);
+	assert_int_equal(claim(s), 0);
+	release(s, 1);
+	assert_true(s->n_locked > 0);
+	assert_int_equal(s->n_at_once, 0);
+}
+
+static int64_t
+score_any(void *opaque, const struct vio_pci_info *vf, const struct vio_pci_info *pf)
+{
+	(void)opaque;
+	(void)vf;
+	(void)pf;
+	return 1;
+}
+
+static void a_score_is_told_what_takes_configuration_space_to_know(void **state)
+{
+	struct stage *s = *state;
+
+	put_locked_attrs(s);
+	s->request.score = score_any;
+	assert_int_equal(claim(s), 0);
+	assert_int_equal(s->n_at_once, 1);
 	release(s, 1);
 }
 
@@ -430,6 +526,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_claim_binds_the_driver_that_was_asked_for),
+		TEST(what_a_reset_locks_is_read_by_the_lent_thread_alone),
+		TEST(a_score_is_told_what_takes_configuration_space_to_know),
 		TEST(no_driver_leaves_the_function_without_one),
 		TEST(the_driver_that_is_bound_already_stays_bound),
 		TEST(a_driver_that_is_not_loaded_is_refused_before_anything),
