@@ -210,7 +210,8 @@ struct vio_vf_recovery {
  * field of config that the driver lacks; -EACCES, -EPERM: run_dir or sysfs is not
  * writable; -E2BIG: see @ref abi; -ENOMEM; as vio_host_foreach_vf() otherwise;
  * -ECHILD. @p done may also bring what the kernel answered, or -EIO: it said yes and
- * did something else.
+ * did something else. The line then also names a VF that could not be put back, which
+ * vio_host_recover() will try again.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int vio_vf_claim(struct vio_host *host,
@@ -221,7 +222,10 @@ VIO_API VIO_MUST_CHECK int vio_vf_claim(struct vio_host *host,
 /**
  * Give a VF back: reset, settings, driver and driver_override as they were, then
  * the lock. The handle is gone when @p done is called, whatever the result; what
- * could not be undone stays in the journal for recovery.
+ * could not be undone stays in the journal for recovery. No reset is made under a
+ * driver of the host's: one that is bound is unbound before and bound again after it,
+ * also if the claim asked for just that driver; if it does not let go, nothing more
+ * is undone until a recovery.
  * @param vf      a claimed VF; not one that is open through VFIO
  * @param done    called once if the call returns 0
  * @param opaque  first argument of @p done
@@ -277,14 +281,15 @@ vio_vf_read_config(struct vio_vf *vf, struct vio_vf_config *config, vio_vf_done_
 
 /**
  * Reset the function (PCI Express Base, 6.6.2). Not while it is open through VFIO:
- * that resets by itself.
+ * that resets by itself; nor under a driver of the host's.
  * @param vf      a claimed VF
  * @param done    called once if the call returns 0
  * @param opaque  first argument of @p done
  * @param err     optional, filled on failure
  * @return 0: under way; -EBUSY: an operation is under way, or it is open; -ENODEV;
  * -EOPNOTSUPP: see @ref vf; -ENOMEM; -ECHILD. @p done: 0; -EOPNOTSUPP: the kernel
- * knows no way to reset it; or what the kernel answered.
+ * knows no way to reset it; -EBUSY: a driver that is none of VFIO's is bound to it; or
+ * what the kernel answered.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int vio_vf_reset(struct vio_vf *vf, vio_vf_done_fn done,

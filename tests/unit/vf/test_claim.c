@@ -206,8 +206,35 @@ static void the_driver_that_is_bound_already_stays_bound(void **state)
 	s->request.driver = "igbvf";
 	assert_int_equal(claim(s), 0);
 	assert_string_equal(s->scene.vf[0]->driver, "igbvf");
+	assert_int_equal(s->scene.vf[0]->n_resets, 0);
+	release(s, 1);
+}
+
+/* A driver of the host's need not come back from a reset that is made under it. */
+static void a_driver_that_was_bound_already_is_unbound_for_the_last_reset(void **state)
+{
+	struct stage *s = *state;
+
+	s->request.driver = "igbvf";
+	assert_int_equal(claim(s), 0);
 	release(s, 1);
 	assert_int_equal(s->scene.vf[0]->n_resets, 1);
+	assert_int_equal(s->scene.vf[0]->n_resets_in_use, 0);
+	assert_string_equal(s->scene.vf[0]->driver, "igbvf");
+}
+
+static void a_reset_under_a_driver_of_the_host_is_refused(void **state)
+{
+	struct stage *s = *state;
+
+	s->request.driver = "igbvf";
+	assert_int_equal(claim(s), 0);
+	assert_int_equal(process_wait(&s->p, vio_vf_reset(s->vf[0], process_done, &s->p,
+							  &s->err)),
+			 -EBUSY);
+	assert_non_null(strstr(s->p.why, "igbvf"));
+	assert_int_equal(s->scene.vf[0]->n_resets, 0);
+	release(s, 1);
 }
 
 static void a_driver_that_is_not_loaded_is_refused_before_anything(void **state)
@@ -530,6 +557,8 @@ int main(void)
 		TEST(a_score_is_told_what_takes_configuration_space_to_know),
 		TEST(no_driver_leaves_the_function_without_one),
 		TEST(the_driver_that_is_bound_already_stays_bound),
+		TEST(a_driver_that_was_bound_already_is_unbound_for_the_last_reset),
+		TEST(a_reset_under_a_driver_of_the_host_is_refused),
 		TEST(a_driver_that_is_not_loaded_is_refused_before_anything),
 		TEST(a_path_in_a_name_is_refused),
 		TEST(a_tag_that_would_forge_a_line_is_refused),
