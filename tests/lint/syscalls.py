@@ -247,7 +247,11 @@ def source(text):
     lines = ['/* Made from doc/syscalls.md. */']
     lines += [f'#include <{name}>' for name in (
         'fcntl.h', 'linux/nvme_ioctl.h', 'linux/vfio.h', 'sys/syscall.h')]
-    lines += ['#include "sys/uapi/iommufd.h"', '#include "syscall_page.h"', '']
+    lines += ['#include "sys/uapi/iommufd.h"', '#include "fake/syscall_page.h"', '']
+    # Some processors have others for the same, and none of that name.
+    for call in sorted({call for group in page.groups for call, _ in page.rows(group)}):
+        lines += [f'#ifndef __NR_{call}', f'#define __NR_{call} (-1)', '#endif']
+    lines.append('')
     lines += [_c_request(name, number) for name, (_, number) in requests.items()]
     lines += ['', 'const struct page_row page_rows[] = {']
     for group in page.groups:
