@@ -240,32 +240,36 @@ def _c_request(name, number):
     return f'_Static_assert({own} == {number}, "doc/syscalls.md: {name}");'
 
 
+def _c_table(name, rows):
+    return ['', f'const struct {name}[] = {{',
+            *(f'\t{{ {row} }},' for row in rows), '\t{ NULL }', '};']
+
+
 def source(text):
     """The page as C, for tests: rows of groups, groups of functions, entries."""
     page = Page(text)
     requests = page.requests()
     lines = ['/* Made from doc/syscalls.md. */']
     lines += [f'#include <{name}>' for name in (
-        'fcntl.h', 'linux/nvme_ioctl.h', 'linux/vfio.h', 'sys/syscall.h')]
+        'fcntl.h', 'linux/nvme_ioctl.h', 'linux/vfio.h', 'stddef.h', 'sys/syscall.h')]
     lines += ['#include "sys/uapi/iommufd.h"', '#include "fake/syscall_page.h"', '']
     # Some processors have others for the same, and none of that name.
     for call in sorted({call for group in page.groups for call, _ in page.rows(group)}):
         lines += [f'#ifndef __NR_{call}', f'#define __NR_{call} (-1)', '#endif']
     lines.append('')
     lines += [_c_request(name, number) for name, (_, number) in requests.items()]
-    lines += ['', 'const struct page_row page_rows[] = {']
-    for group in page.groups:
-        for call, request in page.rows(group):
-            number = requests[request][1] if request else '0'
-            lines.append(f'\t{{ "{group}", "{call}", __NR_{call}, {number}, '
-                         f'{int(bool(request))}, {int(page.lists[group]["jail"])} }},')
-    lines += ['\t{ .call = 0 }', '};', '', 'const struct page_pair page_functions[] = {']
-    lines += [f'\t{{ "{name}", "{group}" }},' for group in page.groups
-              for name in page.lists[group]['functions']]
-    lines += ['\t{ .name = 0 }', '};', '', 'const struct page_pair page_entries[] = {']
-    lines += [f'\t{{ "{entry}", "{call}" }},' for entry, calls in
-              page.entries().items() for call in calls]
-    return '\n'.join(lines + ['\t{ .name = 0 }', '};'])
+    lines += _c_table('page_row page_rows', (
+        f'"{group}", "{call}", __NR_{call}, '
+        f'{requests[request][1] if request else 0}, '
+        f'{int(bool(request))}, {int(page.lists[group]["jail"])}'
+        for group in page.groups for call, request in page.rows(group)))
+    lines += _c_table('page_pair page_functions', (
+        f'"{name}", "{group}"' for group in page.groups
+        for name in page.lists[group]['functions']))
+    lines += _c_table('page_pair page_entries', (
+        f'"{entry}", "{call}"' for entry, calls in page.entries().items()
+        for call in calls))
+    return '\n'.join(lines)
 
 
 _SYS_H = ('struct vio_sys {\n\tvoid *opaque;\n'
@@ -322,7 +326,8 @@ def _tree(page=_PAGE, **changed):
 CASES = [
     ('a page that is right', _tree(), None),
     ('no page', {'lib/sys/sys.h': _SYS_H}, 'is missing'),
-    ('an entry that is not listed', _tree(_PAGE.replace('| `fsync` | `fsync` |\n', '')),
+    ('an entry that is not listed',
+     _tree(_PAGE.replace('| `fsync` | `fsync` |\n', '')),
      'the table of entries lacks fsync'),
     ('an entry that is no more', _tree(_PAGE.replace(
         '| `fsync` | `fsync` |', '| `sync` | `sync` |\n| `fsync` | `fsync` |')),
@@ -330,13 +335,14 @@ CASES = [
     ('another call', _tree(_PAGE.replace('| `fsync` | `fsync` |',
                                          '| `fsync` | `fdatasync` |')),
      'fsync is made of fsync, not fdatasync'),
-    ('a layer that uses more', _tree(lib__vf__b='void g(void)\n{\n\tsys->read(1);\n}\n'),
+    ('a layer that uses more',
+     _tree(lib__vf__b='void g(void)\n{\n\tsys->read(1);\n}\n'),
      'layer vf lacks read'),
     ('a layer that is not listed',
      _tree(lib__mem__b='void g(void)\n{\n\tsys->fsync(1);\n}\n'),
      'the table of layers lacks mem'),
     ('a request that is not listed',
-     _tree(lib__vf__b='void g(void)\n{\n\tsys->ioctl(sys->opaque, fd, VFIO_NEW, 0);\n}\n'),
+     _tree(lib__vf__b=_LIB_C.replace('VFIO_RESET', 'VFIO_NEW')),
      'the table of requests lacks ioctl VFIO_NEW'),
     ('a request that nobody makes',
      _tree(_PAGE.replace('| `ioctl` | `VFIO_RESET` | 1 |',
@@ -350,7 +356,8 @@ CASES = [
     ('a function that is not there', _tree(_PAGE.replace('vio_x_sync', 'vio_x_gone')),
      'no header declares vio_x_gone'),
     ('a source that makes more',
-     _tree(_PAGE.replace('Functions: `vio_x_sync`', 'Sources: `lib/vf/a.c` `lib/vf/b.c`'),
+     _tree(_PAGE.replace('Functions: `vio_x_sync`',
+                         'Sources: `lib/vf/a.c` `lib/vf/b.c`'),
            lib__vf__b='static int op = VIO_ASYNC_WRITE;\n'), 'group x lacks write'),
 ]
 

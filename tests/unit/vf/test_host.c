@@ -6,7 +6,6 @@
 
 #include "fake/fault.h"
 #include "machine.h"
-#include "vf/host.h"
 #include "vf/vf.h"
 
 static void a_physical_function_is_described(void **state)
@@ -211,15 +210,6 @@ static void an_override_and_vectors_are_read(void **state)
 	assert_int_equal(info.n_vf_msix, 3);
 }
 
-static int must_not_be_read(void *opaque, char *buf, size_t n)
-{
-	(void)opaque;
-	(void)buf;
-	(void)n;
-	fail_msg("this waits in the kernel while VFs change");
-	return -EIO;
-}
-
 static void what_waits_for_vfs_that_change_is_not_read(void **state)
 {
 	const struct vio_fake_attr attr = { .show = must_not_be_read };
@@ -232,50 +222,6 @@ static void what_waits_for_vfs_that_change_is_not_read(void **state)
 			  &attr);
 	assert_int_equal(read_of(m, NIC, &info), 0);
 	assert_true(info.flags & VIO_PCI_VF_MSIX);
-}
-
-static void
-lock_attr(struct machine *m, const char *port, const char *function, const char *name)
-{
-	const struct vio_fake_attr attr = { .show = must_not_be_read };
-	char path[256];
-
-	remove_attr(m, port, function, name);
-	vio_fake_add_attr(m->fake, path_of(path, port, function, name), &attr);
-}
-
-static int count_function(void *opaque, const struct vio_pci_info *info)
-{
-	assert_string_equal(info->driver_override, "");
-	++*(int *)opaque;
-	return 0;
-}
-
-/* What the kernel shows under a function's lock, and its configuration space. */
-static void nothing_that_a_reset_of_a_vf_locks_is_read(void **state)
-{
-	const struct vio_pci_addr pf = addr_of(NIC);
-	struct machine *m = *state;
-	struct vio_pci_info info;
-	char path[256];
-	int n = 0;
-
-	m->host->flags = 0;
-	lock_attr(m, NIC_PORT, NIC, "driver_override");
-	lock_attr(m, NVM_PORT, NVM, "driver_override");
-	for (uint32_t i = 0; i < N_NIC_VFS; i++) {
-		const struct vio_fake_attr attr = { .show = must_not_be_read };
-
-		lock_attr(m, NIC_PORT, nic_vfs[i], "driver_override");
-		vio_fake_add_attr(m->fake,
-				  path_of(path, NIC_PORT, nic_vfs[i], "config"), &attr);
-	}
-	assert_int_equal(read_of(m, nic_vfs[0], &info), 0);
-	assert_true(info.flags & VIO_PCI_ACS_PATH);
-	assert_int_equal(vio_host_foreach_vf(m->host, &pf, count_function, &n, NULL),
-			 0);
-	assert_int_equal(vio_host_foreach_pf(m->host, count_function, &n, NULL), 0);
-	assert_int_equal(n, N_NIC_VFS + 2);
 }
 
 static void a_vf_that_its_pf_no_longer_lists_is_gone(void **state)
@@ -598,7 +544,6 @@ int main(void)
 		ON_MACHINE(a_carrier_that_cannot_be_read_is_no_link),
 		ON_MACHINE(of_several_interfaces_the_first_made_counts),
 		ON_MACHINE(an_override_and_vectors_are_read),
-		ON_MACHINE(nothing_that_a_reset_of_a_vf_locks_is_read),
 		ON_MACHINE(what_waits_for_vfs_that_change_is_not_read),
 		ON_MACHINE(a_vf_that_its_pf_no_longer_lists_is_gone),
 		ON_MACHINE(an_absent_function_answers_enodev),
