@@ -79,7 +79,7 @@ static int store_unbind(void *opaque, const char *buf, size_t n)
 	if (!function || strcmp(function->driver, driver->name))
 		return -ENODEV;
 	if (driver->keeps)
-		return -EIO;
+		return -driver->keeps;
 	function->driver[0] = '\0';
 	print_path(path, "bus/pci/devices/%s/driver", function->name);
 	vio_fake_remove(function->pci->fake, path);

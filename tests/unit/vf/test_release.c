@@ -134,7 +134,7 @@ static void a_function_is_not_reset_under_a_driver_that_does_not_let_go(void **s
 {
 	struct stage *s = *state;
 
-	set_keeps(s, 1);
+	set_keeps(s, EIO);
 	assert_int_equal(release(s), -EIO);
 	assert_string_equal(s->p.why, "0000:01:10.0: its driver does not let go of it");
 	assert_int_equal(s->scene.vf[0]->n_resets, 0);
@@ -142,6 +142,20 @@ static void a_function_is_not_reset_under_a_driver_that_does_not_let_go(void **s
 	set_keeps(s, 0);
 	recover(s, 1);
 	assert_int_equal(s->scene.vf[0]->n_resets, 1);
+	scene_verify_before(&s->scene);
+}
+
+/* Not the answer that ends a lease: the function is there. */
+static void
+a_driver_that_has_let_go_by_itself_is_no_function_that_has_gone(void **state)
+{
+	struct stage *s = *state;
+
+	set_keeps(s, ENODEV);
+	assert_int_equal(release(s), -EBUSY);
+	assert_int_equal(s->scene.vf[0]->n_resets, 0);
+	set_keeps(s, 0);
+	recover(s, 1);
 	scene_verify_before(&s->scene);
 }
 
@@ -154,7 +168,7 @@ static int claim_two_and_fail(struct stage *s, uint32_t at, int *result)
 
 	request.n = 2;
 	s->p.fail_at = s->p.n_effects + at;
-	set_keeps(s, 1);
+	set_keeps(s, EIO);
 	*result = process_wait(&s->p, vio_vf_claim(s->p.host, &request, vfs,
 						   process_done, &s->p, &s->err));
 	set_keeps(s, 0);
@@ -382,6 +396,7 @@ int main(void)
 		TEST(a_generation_is_never_used_twice),
 		TEST(a_failed_reset_keeps_the_vf_for_a_recovery),
 		TEST(a_function_is_not_reset_under_a_driver_that_does_not_let_go),
+		TEST(a_driver_that_has_let_go_by_itself_is_no_function_that_has_gone),
 		TEST(a_claim_names_what_it_could_not_put_back),
 		TEST(a_function_that_has_gone_ends_its_lease),
 		TEST(a_function_that_has_gone_can_only_be_released),
