@@ -43,6 +43,7 @@ struct vioctl {
 	struct common common;
 	struct vio_ctx *ctx;
 	struct vio_host *host;
+	uint32_t host_flags; /* for session_open(): VIO_HOST_ */
 	pthread_t worker;
 	int has_worker;
 };

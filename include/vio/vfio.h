@@ -13,6 +13,11 @@
  * vio_iommu_map() would. Mappings are the address space's: they outlast its
  * functions, and are made again when the next one opens.
  *
+ * Registers and interrupts of a function may be used by any one thread at a time, a
+ * virtual processor's for example, also while the context's thread dispatches or has
+ * the function reset; what opens, closes and maps is the context's thread's alone, and
+ * a function is closed once nobody uses it.
+ *
  * Opening, closing and resetting a function are calls that only a lent thread can
  * make (vio_ctx_work()). Where io_uring is missing as well, lend two: a write to
  * sriov_numvfs keeps the one until another has closed the function.
@@ -57,7 +62,11 @@ struct vio_iommu_params {
 /** Configuration space as a region of a function. */
 #define VIO_VFIO_CONFIG_REGION 7u
 
-/** INTx, for vio_vfio_set_interrupts(). */
+/**
+ * INTx, for vio_vfio_set_interrupts(). A virtual function has none (PCI Express
+ * Base, 9.3.4: its Interrupt Pin is 0): n_vectors is 0, the number is the kernel's.
+ * That is why there is no call to unmask one after the guest's end of interrupt.
+ */
 #define VIO_VFIO_INTX 0u
 /** MSI. */
 #define VIO_VFIO_MSI 1u
@@ -302,7 +311,7 @@ VIO_API int vio_vfio_unmap_bar(struct vio_vfio *vfio, void *ptr);
  * @return 0; -EINVAL: no such kind, or n too large; -EBADF: a descriptor below -1;
  * -ENOSPC: the machine has fewer to give; -ENODEV: the function has gone; -ENOMEM;
  * what ioctl(2) answers; -ECHILD. After these the kind may be off.
- * @par Threads  One per context.
+ * @par Threads  One per object.
  */
 VIO_API VIO_MUST_CHECK int vio_vfio_set_interrupts(struct vio_vfio *vfio, uint32_t kind,
 						   const int32_t *eventfds, uint32_t n,

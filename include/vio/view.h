@@ -7,9 +7,10 @@
  * the guest puts them; what the guest may not touch is read-only or not there; the
  * MSI-X table is kept here, so that interrupts are the monitor's to route.
  *
- * A view has no bus and no virtual CPU: the monitor calls it on trapped accesses and
- * does what its callbacks ask. It outlives the function under it: while a VF is
- * paused it answers from what was saved.
+ * A view has no bus and no virtual CPU: the monitor calls it on trapped accesses, from
+ * one virtual CPU's thread at a time, and does what its callbacks ask. INTx is not
+ * shown: a VF has none, see VIO_VFIO_INTX. A view outlives the function under it:
+ * while a VF is paused it answers from what was saved.
  * @{
  */
 #ifndef VIO_VIEW_H
@@ -49,7 +50,10 @@ struct vio_view_ops {
 	 */
 	void (*route)(void *opaque, uint32_t vector, int eventfd, uint64_t address,
 		      uint32_t data, int is_masked);
-	/** The guest reset the function (FLR) or its power: see vio_vfio_reset(). */
+	/**
+	 * The guest reset the function (FLR) or switched its power. On the thread of
+	 * the access: vio_vfio_reset() is for the context's.
+	 */
 	void (*reset)(void *opaque);
 	void *opaque; /**< first argument of all */
 };

@@ -78,6 +78,8 @@ static int store_unbind(void *opaque, const char *buf, size_t n)
 	function = vio_fake_pci_find(driver->pci, name);
 	if (!function || strcmp(function->driver, driver->name))
 		return -ENODEV;
+	if (driver->keeps)
+		return -driver->keeps;
 	function->driver[0] = '\0';
 	print_path(path, "bus/pci/devices/%s/driver", function->name);
 	vio_fake_remove(function->pci->fake, path);

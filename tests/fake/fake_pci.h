@@ -51,6 +51,7 @@ struct vio_fake_pci {
 		struct vio_fake_pci *pci;
 		char name[32];
 		int refuses; /* its probe fails */
+		int keeps;   /* what it is bound to: an unbind fails with this errno */
 	} drivers[VIO_FAKE_PCI_DRIVERS];
 	uint32_t n_drivers;
 	int32_t next_group;

@@ -12,7 +12,7 @@
 
 struct end {
 	struct owner *owner;
-	int is_done;
+	uint32_t is_done;
 	int result;
 };
 
@@ -26,22 +26,28 @@ static void note_end(void *opaque, int result, const struct vio_error *err)
 		end->owner->err = *err;
 }
 
-/* Waits for an operation that began with @ret. */
-static int wait_end(struct end *end, int ret)
+int owner_wait(struct owner *owner, const uint32_t *value)
 {
-	struct pollfd fd = { .fd = vio_ctx_get_fd(end->owner->ctx), .events = POLLIN };
+	struct pollfd fd = { .fd = vio_ctx_get_fd(owner->ctx), .events = POLLIN };
+	int ret;
 
-	if (ret)
-		return ret;
-	while (!end->is_done) {
+	while (!*value) {
 		ret = poll(&fd, 1, WAIT_MS);
 		if (ret != 1)
 			return ret ? -errno : -ETIME;
-		ret = vio_ctx_dispatch(end->owner->ctx, 16);
+		ret = vio_ctx_dispatch(owner->ctx, 16);
 		if (ret < 0)
 			return ret;
 	}
-	return end->result;
+	return 0;
+}
+
+/* Waits for an operation that began with @ret. */
+static int wait_end(struct end *end, int ret)
+{
+	if (!ret)
+		ret = owner_wait(end->owner, &end->is_done);
+	return ret ? ret : end->result;
 }
 
 static struct end begin(struct owner *owner)
@@ -58,12 +64,17 @@ static void *lend(void *opaque)
 
 int owner_open(struct owner *owner, const char *name)
 {
+	return owner_open_flags(owner, name, 0);
+}
+
+int owner_open_flags(struct owner *owner, const char *name, uint32_t flags)
+{
 	struct vio_ctx_params params = VIO_CTX_PARAMS_INIT;
 	struct vio_host_params host_params = VIO_HOST_PARAMS_INIT;
 	int ret;
 
 	(void)begin(owner);
-	params.flags = VIO_CTX_LENDS_THREAD;
+	params.flags = VIO_CTX_LENDS_THREAD | flags;
 	host_params.owner = name;
 	ret = vio_ctx_create(&params, &owner->ctx, &owner->err);
 	if (ret)
@@ -123,18 +134,28 @@ int owner_recover(struct owner *owner, struct vio_vf_recovery *out)
 		&end, vio_host_recover(owner->host, out, note_end, &end, &owner->err));
 }
 
-static int open_function(struct owner *owner, struct vio_vf *vf,
-			 struct vio_iommu *iommu, struct vio_vfio **out)
+int owner_open_function(struct owner *owner, struct vio_vf *vf, struct vio_iommu *iommu,
+			void (*requested)(void *opaque, struct vio_vfio *vfio),
+			void *opaque, struct vio_vfio **out)
 {
 	struct vio_vfio_params params = VIO_VFIO_PARAMS_INIT;
 	struct end end = begin(owner);
 
 	params.iommu = iommu;
+	params.requested = requested;
+	params.opaque = opaque;
 	return wait_end(&end,
 			vio_vfio_open(vf, &params, out, note_end, &end, &owner->err));
 }
 
-static int close_function(struct owner *owner, struct vio_vfio *vfio)
+int owner_reset_function(struct owner *owner, struct vio_vfio *vfio)
+{
+	struct end end = begin(owner);
+
+	return wait_end(&end, vio_vfio_reset(vfio, note_end, &end, &owner->err));
+}
+
+int owner_close_function(struct owner *owner, struct vio_vfio *vfio)
 {
 	struct end end = begin(owner);
 
@@ -156,11 +177,11 @@ static int use_opened(struct owner *owner, struct vio_vf *vf, struct vio_iommu *
 	struct vio_vfio *vfio = NULL;
 	int ret, closed;
 
-	ret = open_function(owner, vf, iommu, &vfio);
+	ret = owner_open_function(owner, vf, iommu, NULL, NULL, &vfio);
 	if (ret)
 		return ret;
 	ret = read_vendor(vfio);
-	closed = close_function(owner, vfio);
+	closed = owner_close_function(owner, vfio);
 	return ret ? ret : closed;
 }
 
