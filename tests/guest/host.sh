@@ -168,6 +168,12 @@ disk_was_killed()
 	((disk_end == 137))
 }
 
+# A line for QEMU's own monitor, where run.sh gives it one.
+ask_monitor()
+{
+	timeout 10 tee "$work/monitor.in" <<<"$*"
+}
+
 host_answer()
 {
 	case $1 in
@@ -179,6 +185,7 @@ host_answer()
 	threads-busy) count_busy_threads "$2" ;;
 	limit) answer_if set_limit "$2" ;;
 	kill) kill_disk ;;
+	monitor) answer_if ask_monitor "${@:2}" ;;
 	*) echo "unknown question" ;;
 	esac
 }
