@@ -150,6 +150,7 @@ static int run(struct vioctl *vioctl, int argc, char **argv)
 		complain("list: %s: it takes options alone, see --help", argv[0]);
 		return EXIT_USAGE;
 	}
+	vioctl->host_flags = VIO_HOST_READ_OVERRIDE;
 	code = session_open(vioctl, NULL, NULL);
 	if (code == EXIT_DONE)
 		code = list(vioctl);

@@ -127,6 +127,7 @@ static int run(struct vioctl *vioctl, int argc, char **argv)
 		complain("show: give one address such as 0000:3b:00.1");
 		return EXIT_USAGE;
 	}
+	vioctl->host_flags = VIO_HOST_READ_OVERRIDE;
 	code = session_open(vioctl, NULL, NULL);
 	if (code == EXIT_DONE)
 		code = show(vioctl, &addr);

@@ -41,6 +41,7 @@ struct common {
 
 struct vioctl {
 	struct common common;
+	uint32_t host_flags; /* of struct vio_host_params */
 	struct vio_ctx *ctx;
 	struct vio_host *host;
 	pthread_t worker;

@@ -6,8 +6,8 @@
  * make virtual ones, the virtual ones they have, and what becomes of them.
  *
  * Reading the inventory does not wait for VFs that are made or taken away:
- * sriov_numvfs and sriov_vf_total_msix, which the kernel locks meanwhile, are not
- * read; VFs are counted by their links, and one without a link is gone. Names in
+ * sriov_numvfs, sriov_vf_total_msix and driver_override, which the kernel locks
+ * meanwhile, are not read; VFs are counted by their links, and one without a link is gone. Names in
  * sysfs are checked before they are used, and attributes are read up to a bound.
  * @{
  */
@@ -71,7 +71,7 @@ struct vio_pci_info {
 	uint64_t bar_bytes[6];    /**< sizes of its BARs; 0: none */
 	uint64_t vf_bar_bytes[6]; /**< of a PF: sizes of each VF's BARs */
 	char driver[32];          /**< bound to it; empty: none */
-	char driver_override[32]; /**< empty: none */
+	char driver_override[32]; /**< empty: none, or VIO_HOST_READ_OVERRIDE is not set */
 	char netdev[16];          /**< its network interface; empty: none */
 };
 /** Nothing read yet. */
@@ -113,10 +113,18 @@ struct vio_host_event {
 		}                                                                      \
 	}
 
+/**
+ * Tell driver_override as well. The kernel shows it under the function's lock, which
+ * it keeps for as long as it waits for the holder of a VF that it wants back: then
+ * every call that reads the inventory waits too. Nothing for a loop that is itself
+ * to let go of a VF.
+ */
+#define VIO_HOST_READ_OVERRIDE (1u << 0)
+
 /** Parameters of a host. Start from VIO_HOST_PARAMS_INIT. */
 struct vio_host_params {
 	uint32_t size;          /**< sizeof(struct vio_host_params) */
-	uint32_t flags;         /**< 0 */
+	uint32_t flags;         /**< 0 or VIO_HOST_READ_OVERRIDE */
 	const char *sysfs_root; /**< NULL: "/sys" */
 	const char *dev_root;   /**< NULL: "/dev" */
 	/** Where leases are kept, 0700; made if missing. NULL: "/run/libvio". */

@@ -5,9 +5,9 @@
  * there with half of its attributes.
  *
  * Not read is what the kernel shows under the function's own lock, which it also
- * holds for as long as somebody keeps a VF that is being taken away: sriov_numvfs
- * and sriov_vf_total_msix. driver_override is read under that lock as well, so a
- * VF that its PF no longer lists counts as gone before it is touched.
+ * holds for as long as somebody keeps it, or a VF of it, that is being taken away:
+ * sriov_numvfs, sriov_vf_total_msix and, unless a program asks for it, the
+ * driver_override. A loop that waited there could not let go of the VF.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -125,6 +125,8 @@ static int read_override(struct vio_host *host, struct vio_pci_info *info)
 	char name[VIO_HOST_DRIVER_BYTES];
 	int ret;
 
+	if (!(host->flags & VIO_HOST_READ_OVERRIDE))
+		return 0;
 	ret = vio_host_read_text(host, &info->addr, "driver_override", name,
 				 sizeof(name));
 	if (ret < 0)

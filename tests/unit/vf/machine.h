@@ -230,6 +230,7 @@ static inline int open_machine(void **state)
 	build_machine(state);
 	m = *state;
 	params.sysfs_root = SYSFS;
+	params.flags = VIO_HOST_READ_OVERRIDE;
 	assert_int_equal(vio_host_open(m->ctx, &params, &m->host, NULL), 0);
 	return 0;
 }

@@ -233,6 +233,40 @@ static void what_waits_for_vfs_that_change_is_not_read(void **state)
 	assert_true(info.flags & VIO_PCI_VF_MSIX);
 }
 
+static int count_one(void *opaque, const struct vio_pci_info *info)
+{
+	assert_string_equal(info->driver_override, "");
+	++*(uint32_t *)opaque;
+	return 0;
+}
+
+/* Neither of a function nor of what a claim looks at, unless it is asked for. */
+static void an_override_is_not_read_unless_asked_for(void **state)
+{
+	const struct vio_fake_attr attr = { .show = must_not_be_read };
+	struct vio_host_params params = VIO_HOST_PARAMS_INIT;
+	const struct vio_pci_addr pf = addr_of(NIC);
+	struct machine *m = *state;
+	struct vio_host *host;
+	char path[256];
+	uint32_t n = 0;
+
+	remove_attr(m, NIC_PORT, NIC, "driver_override");
+	remove_attr(m, NIC_PORT, nic_vfs[0], "driver_override");
+	vio_fake_add_attr(m->fake, path_of(path, NIC_PORT, NIC, "driver_override"),
+			  &attr);
+	vio_fake_add_attr(
+		m->fake, path_of(path, NIC_PORT, nic_vfs[0], "driver_override"), &attr);
+	params.sysfs_root = SYSFS;
+	assert_int_equal(vio_host_open(m->ctx, &params, &host, NULL), 0);
+	assert_int_equal(vio_host_foreach_pf(host, count_one, &n, NULL), 0);
+	assert_true(n > 0);
+	n = 0;
+	assert_int_equal(vio_host_foreach_vf(host, &pf, count_one, &n, NULL), 0);
+	assert_true(n > 0);
+	assert_int_equal(vio_host_close(host, NULL), 0);
+}
+
 static void a_vf_that_its_pf_no_longer_lists_is_gone(void **state)
 {
 	const struct vio_fake_attr attr = { .show = must_not_be_read };
@@ -340,7 +374,7 @@ static void parameters_out_of_range_are_refused(void **state)
 	struct machine *m = *state;
 
 	params.sysfs_root = SYSFS;
-	params.flags = 1;
+	params.flags = VIO_HOST_READ_OVERRIDE << 1;
 	assert_int_equal(open_with(m, &params), -EINVAL);
 	params.flags = 0;
 	params.size = 8;
@@ -558,6 +592,7 @@ int main(void)
 		ON_MACHINE(of_several_interfaces_the_first_made_counts),
 		ON_MACHINE(an_override_and_vectors_are_read),
 		ON_MACHINE(what_waits_for_vfs_that_change_is_not_read),
+		ON_MACHINE(an_override_is_not_read_unless_asked_for),
 		ON_MACHINE(a_vf_that_its_pf_no_longer_lists_is_gone),
 		ON_MACHINE(an_absent_function_answers_enodev),
 		ON_MACHINE(an_address_or_a_struct_that_cannot_be_is_refused),
