@@ -21,7 +21,7 @@ usage()
 		  -m MIB      its memory (512)
 		  -a WORDS    more kernel arguments
 		  -l FILE     keep the kernel's console there
-		  -k IMAGE    another kernel than Debian's, with all that it needs built in
+		  -k IMAGE    another kernel, with all that it needs built in
 	END
 	exit 125
 }
