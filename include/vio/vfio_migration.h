@@ -22,8 +22,8 @@
  * A descriptor is the caller's as soon as it is handed out: the library neither reads
  * nor closes it. It ends with its session, that is with the states named above, a
  * reset, or the function's closing; reads and writes of it then fail, and it is still
- * to be closed. Both can block for as long as the device takes. It may go to another
- * thread or process; it keeps nobody from taking the function away.
+ * to be closed. Both can block for as long as the device takes: they may be another
+ * thread's or process's affair.
  * @{
  */
 #ifndef VIO_VFIO_MIGRATION_H

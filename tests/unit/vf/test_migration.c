@@ -468,6 +468,50 @@ static void bad_sizes_are_refused(void **state)
 	assert_int_equal(look(s, vfio, 0, &precopy), -EINVAL);
 }
 
+#define CALLS_MAX 256u /* far above what a context takes */
+
+static int64_t run_nothing(struct vio_async_call *call)
+{
+	(void)call;
+	return 0;
+}
+
+static uint32_t n_nothing;
+
+static void nothing_done(struct vio_async_call *call, int64_t result)
+{
+	(void)call;
+	assert_int_equal(result, 0);
+	n_nothing++;
+}
+
+/* The lent thread is kept in a reset of another function meanwhile. */
+static void with_too_many_calls_under_way_nothing_begins(void **state)
+{
+	static struct vio_async_call calls[CALLS_MAX];
+	struct scene *s = *state;
+	struct vio_vfio_precopy precopy = VIO_VFIO_PRECOPY_INIT;
+	struct vio_vfio *vfio = open_with(s, 0, ALL), *other = open_with(s, 1, ALL);
+	uint32_t n = 0;
+
+	n_nothing = 0;
+	pthread_mutex_lock(&s->machine->lock);
+	assert_int_equal(vio_vfio_reset(other, scene_done, s, NULL), 0);
+	do {
+		assert_true(n < CALLS_MAX);
+		calls[n] = (struct vio_async_call){ .op = VIO_ASYNC_RUN,
+						    .run = run_nothing,
+						    .done = nothing_done };
+	} while (!vio_async_submit(s->host.async, &calls[n]) && ++n);
+	assert_int_equal(look(s, vfio, 0, &precopy), -EAGAIN);
+	assert_non_null(strstr(s->end.err.text, "too many"));
+	assert_null(s->vfs[0].done);
+	assert_int_equal(s->vfs[0].info.state, VIO_VF_HELD);
+	pthread_mutex_unlock(&s->machine->lock);
+	assert_int_equal(scene_wait(s), 0);
+	vio_test_dispatch_until(s->ctx, &n_nothing, n);
+}
+
 static int use_in_child(void *opaque)
 {
 	struct scene *s = opaque;
@@ -522,6 +566,7 @@ int main(void)
 		test_groups(a_lost_function_has_no_state),
 		test_groups(what_the_kernel_says_of_the_state_is_what_the_caller_hears),
 		test_groups(bad_sizes_are_refused),
+		test_groups(with_too_many_calls_under_way_nothing_begins),
 		test_groups(a_child_changes_nothing),
 	};
 
