@@ -14,6 +14,7 @@
 #include "fake/fake_vfio.h"
 #include "fake/support.h"
 #include "sys/uapi/iommufd.h"
+#include "sys/uapi/vfio_migration.h"
 
 #define REGION_SHIFT 40
 
@@ -37,6 +38,7 @@ static void close_function(void *opaque, int fd)
 		fake_vfio_leave(f->machine);
 	f->is_bound = 0;
 	f->is_open = 0;
+	fake_migration_reset(&f->migration);
 	pthread_mutex_unlock(&f->machine->lock);
 }
 
@@ -170,7 +172,10 @@ static int call_function(struct fake_vfio_function *f, unsigned long request, vo
 		return set_irqs(f, a);
 	case VFIO_DEVICE_RESET:
 		f->n_resets++;
+		fake_migration_reset(&f->migration);
 		return 0;
+	case VIO_UAPI_DEVICE_FEATURE:
+		return fake_migration_call(&f->migration, a);
 	}
 	return -ENOTTY;
 }
@@ -403,17 +408,17 @@ static struct fake_vfio_group *add_group(struct fake_vfio *m, uint32_t number)
 	return g;
 }
 
-static void
-add_sysfs(struct fake_vfio *m, const char *name, uint32_t group, const char *driver)
+static void add_sysfs(struct fake_vfio *m, const char *bus, const char *name,
+		      uint32_t group, const char *driver)
 {
 	char path[160], target[160];
 
-	snprintf(path, sizeof(path), FAKE_VFIO_SYSFS "/bus/pci/devices/%s/driver",
+	snprintf(path, sizeof(path), FAKE_VFIO_SYSFS "/bus/%s/devices/%s/driver", bus,
 		 name);
 	snprintf(target, sizeof(target), "../../drivers/%s", driver);
 	vio_fake_add_link(m->fake, path, target);
-	snprintf(path, sizeof(path), FAKE_VFIO_SYSFS "/bus/pci/devices/%s/iommu_group",
-		 name);
+	snprintf(path, sizeof(path), FAKE_VFIO_SYSFS "/bus/%s/devices/%s/iommu_group",
+		 bus, name);
 	snprintf(target, sizeof(target), FAKE_VFIO_SYSFS "/kernel/iommu_groups/%u",
 		 group);
 	vio_fake_add_link(m->fake, path, target);
@@ -445,8 +450,9 @@ static void fill_function(struct fake_vfio *m, struct fake_vfio_function *f,
 	assert_int_equal(ftruncate(f->bar_fd, FAKE_VFIO_BAR_BYTES), 0);
 }
 
-struct fake_vfio_function *
-fake_vfio_add_function(struct fake_vfio *m, const char *name, uint32_t group)
+static struct fake_vfio_function *add_device(struct fake_vfio *m, const char *bus,
+					     const char *name, uint32_t group,
+					     const char *driver)
 {
 	struct fake_vfio_function *f = &m->functions[m->n_functions];
 	char path[160];
@@ -454,9 +460,10 @@ fake_vfio_add_function(struct fake_vfio *m, const char *name, uint32_t group)
 	assert_true(m->n_functions < FAKE_VFIO_FUNCTIONS);
 	fill_function(m, f, name, group);
 	add_group(m, group);
-	add_sysfs(m, name, group, "vfio-pci");
+	add_sysfs(m, bus, name, group, driver);
+	fake_migration_prepare(&f->migration, m->fake, name);
 	snprintf(path, sizeof(path),
-		 FAKE_VFIO_SYSFS "/bus/pci/devices/%s/vfio-dev/vfio%u", name,
+		 FAKE_VFIO_SYSFS "/bus/%s/devices/%s/vfio-dev/vfio%u", bus, name,
 		 m->n_functions);
 	vio_fake_add_dir(m->fake, path);
 	snprintf(path, sizeof(path), FAKE_VFIO_DEV "/nodes/%s", name);
@@ -470,11 +477,23 @@ fake_vfio_add_function(struct fake_vfio *m, const char *name, uint32_t group)
 	return f;
 }
 
+struct fake_vfio_function *
+fake_vfio_add_function(struct fake_vfio *m, const char *name, uint32_t group)
+{
+	return add_device(m, "pci", name, group, "vfio-pci");
+}
+
+struct fake_vfio_function *
+fake_vfio_add_mdev(struct fake_vfio *m, const char *uuid, uint32_t group)
+{
+	return add_device(m, "mdev", uuid, group, "mtty");
+}
+
 void fake_vfio_add_foreign(struct fake_vfio *m, const char *name, uint32_t group,
 			   const char *driver)
 {
 	add_group(m, group)->is_viable = 0;
-	add_sysfs(m, name, group, driver);
+	add_sysfs(m, "pci", name, group, driver);
 }
 
 void fake_vfio_fire(struct fake_vfio_function *f, uint32_t index, uint32_t vector)

@@ -15,6 +15,7 @@ modules=(
 	igb igbvf nvme
 	vfio vfio-pci vfio_iommu_type1
 	aer_inject psample macsec udp_tunnel
+	mdev
 )
 
 # Where busybox has one of the same name, it gives way.

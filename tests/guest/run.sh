@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# The guest suite: run.sh BUILD_DIR [--soak]. The programs of one set of devices run
-# in one boot. What they say is shown as it is, CMocka's lines and the count of boots
-# that were tried again; the last line sums up. A test that began and did not end
-# well counts as failed, whatever became of the guest.
+# The guest suite: run.sh BUILD_DIR [--soak] [--iommufd[=BZIMAGE]]. The programs of one
+# set of devices run in one boot. What they say is shown as it is, CMocka's lines and
+# the count of boots that were tried again; the last line sums up. A test that began
+# and did not end well counts as failed, whatever became of the guest.
 
 set -euo pipefail
 
@@ -73,10 +73,11 @@ run_vf_suite()
 		-device "nvme-subsys,id=subsys"
 		-device "${guest_devices[disk]},id=disk"
 	)
-	guest_files=("$build"/tests/guest/guest_{vfconf,netdevsim}
-		"$("$guest_dir/netdevsim.sh")/netdevsim.ko")
+	guest_files=("$build"/tests/guest/guest_{vfconf,netdevsim,mtty}
+		"$("$guest_dir/modules.sh")"/{netdevsim,mtty}.ko)
 	guest_run show "$limit" guest_vfconf \
-		"modprobe -a psample macsec udp_tunnel" guest_netdevsim || broken=1
+		"modprobe -a psample macsec udp_tunnel" guest_netdevsim \
+		guest_mtty || broken=1
 }
 
 # The same behind an IOMMU, with a disk that reads as zeros. A loaded host can be too
@@ -155,6 +156,17 @@ run_vioctl_suite()
 	guest_words=''
 }
 
+# With the devices of run_vfio_suite and a kernel that has iommufd: once more all that
+# goes another way there.
+run_iommufd_suite()
+{
+	guest_kernel=$1
+	guest_words="intel_iommu=on no_timer_check"
+	guest_files=("$build"/tests/guest/guest_{vfio,mtty})
+	guest_run show "$limit" "guest_vfio iommufd" "guest_mtty iommufd" || broken=1
+	guest_kernel='' guest_words=''
+}
+
 journal_needs_replay()
 {
 	"$pieces/bin/debugfs" -R features "$work/files.img" | grep needs_recovery
@@ -196,15 +208,24 @@ run_kill()
 
 main()
 {
-	local files
+	local files option kernel=''
 
-	[[ $# -ge 1 && -d $1 ]] || host_die "usage: run.sh BUILD_DIR [--soak]"
+	[[ $# -ge 1 && -d $1 ]] ||
+		host_die "usage: run.sh BUILD_DIR [--soak] [--iommufd[=BZIMAGE]]"
 	mib=32 write_mib=8 limit=240 kills=(20)
 	claim_seconds=10 claim_cycles=15 jail_calls=some
-	if [[ ${2:-} = --soak ]]; then
-		mib=256 write_mib=64 limit=600 kills=(10 20 40 80 120)
-		claim_seconds=60 claim_cycles=100 jail_calls=all
-	fi
+	for option in "${@:2}"; do
+		case $option in
+		--soak)
+			mib=256 write_mib=64 limit=600
+			kills=(10 20 40 80 120) claim_seconds=60 claim_cycles=100
+			jail_calls=all
+			;;
+		--iommufd) kernel=$("$guest_dir/kernel.sh") ;;
+		--iommufd=*) kernel=${option#*=} ;;
+		*) host_die "unknown option $option" ;;
+		esac
+	done
 	: >"$1/guest.log"
 	host_open "$1" "$1/guest.log"
 	run_block_suite
@@ -212,6 +233,7 @@ main()
 	run_vfio_suite
 	run_events_suite
 	run_vioctl_suite
+	[[ -z $kernel ]] || run_iommufd_suite "$kernel"
 	for files in "${kills[@]}"; do
 		run_kill "$files"
 	done

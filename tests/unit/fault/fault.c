@@ -31,9 +31,9 @@ static const struct {
 #define N_INJECTED 7u
 
 static const struct fault_family *const families[] = {
-	&fault_ctx,   &fault_dom,     &fault_heap,   &fault_limit, &fault_mem,
-	&fault_queue, &fault_backend, &fault_host,   &fault_vf,    &fault_vfio,
-	&fault_iommu, &fault_view,    &fault_resize,
+	&fault_ctx,   &fault_dom,     &fault_heap,   &fault_limit,     &fault_mem,
+	&fault_queue, &fault_backend, &fault_host,   &fault_vf,        &fault_vfio,
+	&fault_iommu, &fault_view,    &fault_resize, &fault_migration,
 };
 
 enum kind { NO_FAILURE, ALLOCATIONS, CALLS };
