@@ -49,7 +49,12 @@ struct vio_view_ops {
 	 */
 	void (*route)(void *opaque, uint32_t vector, int eventfd, uint64_t address,
 		      uint32_t data, int is_masked);
-	/** The guest reset the function (FLR) or switched its power: see vio_vfio_reset(). */
+	/**
+	 * The guest reset the function (FLR) or switched its power: see
+	 * vio_vfio_reset(). Until that has ended no access of the guest's may come
+	 * here, on no virtual CPU: to the view a function that does not answer has
+	 * gone.
+	 */
 	void (*reset)(void *opaque);
 	void *opaque; /**< first argument of all */
 };

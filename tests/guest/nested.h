@@ -51,9 +51,6 @@
 #define NESTED_STATUS    0x0008u
 #define NESTED_IVAR      0x1700u
 #define NESTED_IVAR_MISC 0x1740u
-/* How many of them are as they were after a reset of the device. */
-#define NESTED_CONSTANT 2u
-
 struct nested_talk {
 	uint32_t step;
 	uint32_t at;

@@ -37,6 +37,7 @@
 #define MAILBOX_ACK    0x02u
 #define MAILBOX_VFU    0x04u
 #define MAILBOX_PFSTS  0x10u
+#define MAILBOX_POLLS  100000u
 #define VF_RESET       1u
 #define VF_RESET_ACK   0x80000001u
 
@@ -239,17 +240,28 @@ static void read(void)
 		talk->registers[i] = get_word(bar + registers[i]);
 }
 
-/* A VF has no register with its MAC: the PF's driver says it in answer to a reset. */
+static uint32_t is_answered(uint32_t bar)
+{
+	for (uint32_t i = 0; i < MAILBOX_POLLS; i++)
+		if ((get_word(bar + MAILBOX) & MAILBOX_PFSTS) &&
+		    get_word(bar + MAILBOX_MEMORY) == VF_RESET_ACK)
+			return 1;
+	return 0;
+}
+
+/*
+ * A VF has no register with its MAC: the PF's driver says it in answer to a reset.
+ * What the PF has to say by itself takes the place of a question: it is asked again.
+ */
 static void ask(void)
 {
 	const uint32_t bar = get_bar(0);
 
-	set_word(bar + MAILBOX, MAILBOX_VFU);
-	set_word(bar + MAILBOX_MEMORY, VF_RESET);
-	set_word(bar + MAILBOX, MAILBOX_REQ);
-	while (!(get_word(bar + MAILBOX) & MAILBOX_PFSTS) ||
-	       get_word(bar + MAILBOX_MEMORY) != VF_RESET_ACK)
-		__asm__ volatile("pause");
+	do {
+		set_word(bar + MAILBOX, MAILBOX_VFU);
+		set_word(bar + MAILBOX_MEMORY, VF_RESET);
+		set_word(bar + MAILBOX, MAILBOX_REQ);
+	} while (!is_answered(bar));
 	talk->mac[0] = get_word(bar + MAILBOX_MEMORY + 4);
 	talk->mac[1] = get_word(bar + MAILBOX_MEMORY + 8) & 0xffff;
 	set_word(bar + MAILBOX, MAILBOX_ACK);
