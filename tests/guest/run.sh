@@ -119,6 +119,23 @@ run_events_suite()
 	guest_words=''
 }
 
+# A guest of the guest, which has a VF: the emulated processor has the extensions for
+# virtual machines. With more processors see above.
+run_nested_suite()
+{
+	guest_args=(
+		-device "intel-iommu,intremap=on,caching-mode=on"
+		-device "pcie-root-port,id=port0,slot=1,chassis=1"
+		-netdev "hubport,id=net0,hubid=0"
+		-device "igb,bus=port0,netdev=net0"
+		-smp 1
+	)
+	guest_words="intel_iommu=on no_timer_check"
+	guest_files=("$build"/tests/guest/{guest_nested,nested_program})
+	guest_run show "$limit" guest_nested || broken=1
+	guest_words=''
+}
+
 # What vioctl and lspci say of each function is compared here, not shown.
 show_vioctl()
 {
@@ -234,6 +251,7 @@ main()
 	run_events_suite
 	run_vioctl_suite
 	[[ -z $kernel ]] || run_iommufd_suite "$kernel"
+	run_nested_suite
 	for files in "${kills[@]}"; do
 		run_kill "$files"
 	done
