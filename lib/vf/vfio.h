@@ -29,7 +29,7 @@ struct vio_vfio_signal {
 	struct vio_event event; /* fd -1: not connected */
 	struct vio_vfio *vfio;
 	void (*fn)(void *opaque, struct vio_vfio *vfio);
-	uint32_t is_early; /* it came while the function was being opened */
+	uint32_t is_early;    /* it came while the function was being opened */
 	struct vio_task task; /* tells it then */
 };
 

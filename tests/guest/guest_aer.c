@@ -62,10 +62,10 @@ static void assert_reset_and_used(void)
 	const uint16_t command = 6;
 	uint32_t value = 0;
 
-	assert_int_equal(holder_wait(&holder, &end,
-				     vio_vfio_reset(held.vfio, end_note, &end,
-						    &end.err)),
-			 0);
+	assert_int_equal(
+		holder_wait(&holder, &end,
+			    vio_vfio_reset(held.vfio, end_note, &end, &end.err)),
+		0);
 	assert_int_equal(
 		vio_vfio_write(held.vfio, VIO_VFIO_CONFIG_REGION, 4, &command, 2), 0);
 	assert_int_equal(held_read(&held, 0, &value), 0);
@@ -187,6 +187,7 @@ int main(void)
 	};
 
 	extern char *getenv(const char *);
-	if (getenv("ONLY")) cmocka_set_test_filter(getenv("ONLY"));
+	if (getenv("ONLY"))
+		cmocka_set_test_filter(getenv("ONLY"));
 	return cmocka_run_group_tests(tests, set_up_all, NULL);
 }

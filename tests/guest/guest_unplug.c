@@ -13,9 +13,9 @@
 
 #include "holder.h"
 
-#define SECOND_NS UINT64_C(1000000000)
-#define MS        UINT64_C(1000000)
-#define SRIOV_ID  0x10u /* PCI Express Base, 9.3.3: extended capability */
+#define SECOND_NS     UINT64_C(1000000000)
+#define MS            UINT64_C(1000000)
+#define SRIOV_ID      0x10u /* PCI Express Base, 9.3.3: extended capability */
 #define SRIOV_CONTROL 0x08u
 #define VF_ENABLE     0x01u
 
@@ -261,8 +261,8 @@ static void registers_of_a_vf_that_vanished_are_not_made_up(void **state)
 	assert_int_equal(
 		vio_vfio_write(held.vfio, VIO_VFIO_CONFIG_REGION, 4, &command, 2),
 		-ENODEV);
-	assert_int_equal(
-		vio_vfio_write(held.vfio, 0, 0x3c, &value, sizeof(value)), -ENODEV);
+	assert_int_equal(vio_vfio_write(held.vfio, 0, 0x3c, &value, sizeof(value)),
+			 -ENODEV);
 	set_vf_enable(config, at, 1);
 	close(config);
 	assert_int_equal(held_read(&held, VIO_VFIO_CONFIG_REGION, &value), 0);
@@ -298,7 +298,7 @@ static int set_up_all(void **state)
 
 #define TEST(name, pf)                                                                 \
 	{                                                                              \
-#name " (" #pf ")", name, set_up, tear_down, (void *)(uintptr_t) & pf          \
+#name " (" #pf ")", name, set_up, tear_down, (void *)(uintptr_t)&pf    \
 	}
 
 int main(void)
@@ -313,6 +313,7 @@ int main(void)
 	};
 
 	extern char *getenv(const char *);
-	if (getenv("ONLY")) cmocka_set_test_filter(getenv("ONLY"));
+	if (getenv("ONLY"))
+		cmocka_set_test_filter(getenv("ONLY"));
 	return cmocka_run_group_tests(tests, set_up_all, NULL);
 }

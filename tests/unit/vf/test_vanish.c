@@ -194,9 +194,8 @@ static void verify_over(struct stage *s)
 	assert_int_equal(vio_host_foreach_lease(s->p.host, count, &n, &s->err), 0);
 	assert_int_equal(n, 0);
 	assert_int_equal(process_wait(&s->p, begin_recover(s)), 0);
-	assert_int_equal(s->recovery.n_undone + s->recovery.n_failed +
-				 s->recovery.n_unknown,
-			 0);
+	assert_int_equal(
+		s->recovery.n_undone + s->recovery.n_failed + s->recovery.n_unknown, 0);
 }
 
 /* One attempt. Returns 0 once the operation is over before the PF goes. */
@@ -233,7 +232,8 @@ static uint32_t attempt_all(const struct operation *operation)
 	uint32_t n_gone = 0;
 
 	for (int moment = BEFORE_CALLBACK; moment <= BEFORE_EFFECT; moment++)
-		for (uint32_t n = 1; attempt(operation, (enum moment)moment, n, &n_gone);)
+		for (uint32_t n = 1;
+		     attempt(operation, (enum moment)moment, n, &n_gone);)
 			n++;
 	return n_gone;
 }
@@ -251,8 +251,8 @@ static void a_pf_may_go_in_the_middle_of_a_recovery(void **state)
 
 #define TEST(name, operation)                                                          \
 	{                                                                              \
-#name " (" #operation ")", name, NULL, NULL,                                   \
-			(void *)(uintptr_t) & operation                                \
+#name " (" #operation ")", name, NULL, NULL,                           \
+			(void *)(uintptr_t)&operation                                  \
 	}
 
 int main(void)

@@ -37,8 +37,8 @@ static void what_comes_while_it_opens_is_told_once_it_is_open(void **state)
 	struct scene *s = *state;
 	struct vio_vfio *vfio;
 
-	s->machine->functions[0].raises = 1u << VFIO_PCI_REQ_IRQ_INDEX |
-					  1u << VFIO_PCI_ERR_IRQ_INDEX;
+	s->machine->functions[0].raises =
+		1u << VFIO_PCI_REQ_IRQ_INDEX | 1u << VFIO_PCI_ERR_IRQ_INDEX;
 	vfio = open_one(s);
 	assert_non_null(vfio);
 	vio_test_dispatch_until(s->ctx, &s->n_requested, 1);
