@@ -4,8 +4,8 @@
 # The demo's part inside of the guest: virtual functions of an emulated network card
 # and an emulated NVMe controller go through vioctl, which hands them out, sets them,
 # changes their number under whoever holds one, and survives its own death. Prints a
-# line that begins with "vf " for each thing that came out right, and ends at the
-# first that did not.
+# line that begins with "vf " for each thing that came out right, and ends at the first
+# that did not.
 
 set -eu
 exec 2>/tmp/complaints

@@ -59,11 +59,8 @@ static void close_timer(struct pause *pause)
 {
 	const struct vio_env *env = pause->vf->host->env;
 
-	if (pause->timer.fd < 0)
-		return;
 	vio_loop_remove(env->loop, &pause->timer);
 	env->sys->close(env->sys->opaque, pause->timer.fd);
-	pause->timer.fd = -1;
 }
 
 static void destroy(struct pause *pause)

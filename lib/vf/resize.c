@@ -15,24 +15,10 @@
 #include "core/params.h"
 #include "vf/resize.h"
 
-/* Of a VF that is ours while it lasts: nobody calls it. */
-static void busy(void *opaque, int result, const struct vio_error *err)
-{
-	(void)opaque;
-	(void)result;
-	(void)err;
-}
-
+/* Ours while it lasts: busy, with no operation of its own. */
 static void occupy(struct vio_vf *vf)
 {
-	vf->done = busy;
 	vf->info.state = VIO_VF_BUSY;
-}
-
-static void vacate(struct vio_vf *vf, uint32_t state)
-{
-	vf->done = NULL;
-	vf->info.state = state;
 }
 
 /* The first failure is what is told. */
@@ -48,13 +34,13 @@ static void give_back(struct vio_resize_vf *vf)
 {
 	switch (vf->state) {
 	case VIO_RESIZE_VF_BACK:
-		vacate(vf->vf, VIO_VF_HELD);
+		vf->vf->info.state = VIO_VF_HELD;
 		vio_pause_tell_resumed(vf->vf, 1);
 		break;
 	case VIO_RESIZE_VF_PAUSED:
 	case VIO_RESIZE_VF_LET_GO:
 	case VIO_RESIZE_VF_NOT_BACK:
-		vacate(vf->vf, VIO_VF_PAUSED);
+		vf->vf->info.state = VIO_VF_PAUSED;
 		break;
 	case VIO_RESIZE_VF_IN_USE:
 		break;

@@ -364,7 +364,7 @@ static int check(const struct vio_vf *vf, struct vio_error *err)
 	if (vio_env_is_child(vf->host->env))
 		return vio_fail(err, -ECHILD, "%s: claimed by the parent process",
 				name);
-	if (vf->done)
+	if (vf->done || vf->info.state == VIO_VF_BUSY)
 		return vio_fail(err, -EBUSY, "%s: an operation is under way", name);
 	if (vf->info.state != VIO_VF_PAUSED)
 		return vio_fail(err, -EINVAL, "%s: it is not paused", name);

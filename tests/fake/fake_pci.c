@@ -325,7 +325,7 @@ static int store_numvfs(void *opaque, const char *buf, size_t n)
 	if (wanted && wanted == pf->refused_vfs)
 		return -ENOMEM;
 	if (wanted)
-		make_vfs(pf, wanted);
+		make_vfs(pf, wanted - (wanted == pf->scanty_vfs));
 	else
 		remove_vfs(pf);
 	return 0;

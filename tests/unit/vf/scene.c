@@ -328,6 +328,8 @@ void process_settle(struct process *p)
 {
 	if (vio_async_get_pending(p->ctx->async))
 		vio_test_wait_fd(vio_ctx_get_fd(p->ctx));
+	/* By its lock: what the call has written is seen here. */
+	(void)vio_async_is_able(p->ctx->async);
 }
 
 int process_step(struct process *p)

@@ -370,6 +370,59 @@ static void a_change_of_the_number_that_begins_during_a_resume_is_seen(void **st
 	assert_int_equal(s->vf->info.addr.device, 0x10);
 }
 
+static void one_that_has_gone_goes_on_as_another_of_its_pf(void **state)
+{
+	struct vio_journal_record record;
+	struct stage *s = *state;
+
+	assert_int_equal(pause_vf(s), 0);
+	vio_fake_pci_remove(s->scene.vf[0]);
+	assert_int_equal(resume_vf(s, "0000:02:10.0"), -EXDEV);
+	assert_int_equal(resume_vf(s, "0000:01:10.2"), 0);
+	assert_string_equal(s->scene.vf[1]->driver, "vfio-pci");
+	assert_int_equal(s->vf->info.vf_index, 1);
+	assert_int_equal(read_lease(s, "0000:01:10.0", &record), VIO_LEASE_FREE);
+}
+
+static int resume_in_child(void *opaque)
+{
+	struct stage *s = opaque;
+
+	return vio_vf_resume(s->vf, NULL, process_done, &s->p, &s->err) == -ECHILD ? 0
+										   : 1;
+}
+
+static void a_resume_is_refused_where_it_cannot_be(void **state)
+{
+	struct stage *s = *state;
+	int ret;
+
+	assert_int_equal(pause_vf(s), 0);
+	assert_int_equal(vio_test_fork(resume_in_child, s), 0);
+	ret = vio_vf_resume(s->vf, NULL, process_done, &s->p, &s->err);
+	assert_int_equal(ret, 0);
+	assert_int_equal(vio_vf_resume(s->vf, NULL, process_done, &s->p, &s->err),
+			 -EBUSY);
+	assert_int_equal(process_wait(&s->p, ret), 0);
+}
+
+static void without_a_way_around_blocking_it_stays_paused(void **state)
+{
+	struct stage *s = *state;
+	int sockets[2];
+
+	assert_int_equal(pause_vf(s), 0);
+	assert_int_equal(vio_ctx_abort_work(s->p.ctx), 0);
+	assert_int_equal(resume_vf(s, NULL), -EOPNOTSUPP);
+	assert_int_equal(get_state(s), VIO_VF_PAUSED);
+	/* Nor can it be released any more: it goes to nobody. */
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
+	assert_int_equal(vio_vf_detach(s->vf, sockets[0], &s->err), 0);
+	s->vf = NULL;
+	close(sockets[0]);
+	close(sockets[1]);
+}
+
 static void a_claimed_vf_is_no_place_to_resume(void **state)
 {
 	struct stage *s = *state;
@@ -436,6 +489,9 @@ int main(void)
 		TEST(the_place_that_its_index_has_now_is_no_other_vf),
 		TEST(a_move_leaves_alone_what_is_at_the_old_address_by_now),
 		TEST(a_change_of_the_number_that_begins_during_a_resume_is_seen),
+		TEST(one_that_has_gone_goes_on_as_another_of_its_pf),
+		TEST(a_resume_is_refused_where_it_cannot_be),
+		TEST(without_a_way_around_blocking_it_stays_paused),
 		TEST(a_claimed_vf_is_no_place_to_resume),
 		TEST(what_is_not_alike_is_no_place_to_resume),
 		TEST(a_move_that_fails_leaves_both_as_they_were),

@@ -307,6 +307,17 @@ static void an_operation_under_way_makes_it_busy(void **state)
 	assert_int_equal(process_wait(&s->p, ret), 0);
 }
 
+static void a_pause_under_way_makes_it_busy(void **state)
+{
+	struct stage *s = *state;
+	const int ret = vio_vf_pause(s->users[0].vf, 0, process_done, &s->p, &s->err);
+
+	assert_int_equal(ret, 0);
+	assert_int_equal(stage_begin(s, 4), -EBUSY);
+	assert_non_null(strstr(s->err.text, "0000:01:10.0: it is being paused"));
+	assert_int_equal(process_wait(&s->p, ret), 0);
+}
+
 static void a_second_resize_is_busy(void **state)
 {
 	struct stage *s = *state;
@@ -470,6 +481,7 @@ static void nothing_missing_is_followed(void **state)
 
 static void a_journal_that_is_not_ours_makes_it_busy(void **state)
 {
+	struct vio_vf_recovery recovery = VIO_VF_RECOVERY_INIT;
 	struct stage *s = *state;
 	char path[128];
 	FILE *file;
@@ -482,6 +494,12 @@ static void a_journal_that_is_not_ours_makes_it_busy(void **state)
 	fclose(file);
 	assert_int_equal(stage_resize(s, 5), -EBUSY);
 	assert_int_equal(stage_count(s), 4);
+	assert_int_equal(
+		process_wait(&s->p, vio_host_recover(s->p.host, &recovery, process_done,
+						     &s->p, &s->err)),
+		0);
+	assert_int_equal(recovery.n_unknown, 1);
+	assert_int_equal(recovery.n_failed + recovery.n_undone, 0);
 }
 
 static void drivers_that_are_not_offered_vfs_are_not_offered_these(void **state)
@@ -519,6 +537,7 @@ int main(void)
 		ONE(a_vf_of_another_process_is_held_also_while_that_has_it_paused),
 		ONE(an_open_vf_whose_user_cannot_be_asked_makes_it_busy),
 		ONE(an_operation_under_way_makes_it_busy),
+		ONE(a_pause_under_way_makes_it_busy),
 		NONE(a_second_resize_is_busy),
 		ONE(nobody_claims_while_it_is_under_way),
 		ONE(nobody_resumes_while_it_is_under_way),

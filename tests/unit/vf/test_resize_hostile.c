@@ -127,6 +127,33 @@ static void a_failure_before_the_kernel_is_asked_binds_nothing(void **state)
 	assert_string_equal(f->driver, "");
 }
 
+static void fewer_than_were_asked_for_leave_the_old_number(void **state)
+{
+	struct stage *s = *state;
+
+	s->scene.pf[0]->scanty_vfs = 4;
+	assert_int_equal(stage_resize(s, 4), -EIO);
+	assert_non_null(strstr(s->p.why, "0000:01:00.0: it has 3 VFs, not 4"));
+	assert_int_equal(stage_count(s), 2);
+	assert_int_equal(s->users[0].n_resumed, 1);
+	stage_verify_users(s);
+}
+
+static int resize_in_child(void *opaque)
+{
+	return stage_begin(opaque, 4) == -ECHILD ? 0 : 1;
+}
+
+static void it_is_refused_where_it_cannot_be(void **state)
+{
+	struct stage *s = *state;
+
+	assert_int_equal(vio_test_fork(resize_in_child, s), 0);
+	assert_int_equal(vio_ctx_abort_work(s->p.ctx), 0);
+	assert_int_equal(stage_begin(s, 4), -EOPNOTSUPP);
+	assert_int_equal(s->scene.pf[0]->n_writes, 0);
+}
+
 static uint32_t n_timers;
 
 static int no_first_timer(void *opaque, int clock_id)
@@ -282,6 +309,41 @@ static void what_fails_on_the_way_back_is_left_to_a_recovery(void **state)
 	assert_true(n > 30);
 }
 
+/* No way around blocking any more, from the nth callback on. Is it over by then? */
+static int lose_thread_at(uint32_t n)
+{
+	struct stage *s = stage_create(0);
+	int is_over;
+
+	assert_int_equal(stage_begin(s, 5), 0);
+	while (n-- && !s->p.n_done)
+		process_step(&s->p);
+	is_over = s->p.n_done != 0;
+	process_settle(&s->p);
+	assert_int_equal(vio_ctx_abort_work(s->p.ctx), 0);
+	if (!is_over)
+		vio_test_dispatch_until(s->p.ctx, &s->p.n_done, 1);
+	process_end(&s->p);
+	process_start(&s->p, &s->scene);
+	recover(s);
+	assert_int_equal(read_pf(s), VIO_LEASE_FREE);
+	assert_int_equal(s->scene.pf[0]->autoprobe, 1);
+	assert_true(stage_count(s) == 2 || stage_count(s) == 5);
+	stage_verify_free(s);
+	stage_destroy(s);
+	return is_over;
+}
+
+static void a_thread_that_returns_at_any_time_leaves_one_of_the_numbers(void **state)
+{
+	uint32_t n = 0;
+
+	(void)state;
+	while (!lose_thread_at(n))
+		assert_true(++n < EFFECTS_MAX);
+	assert_true(n > 10);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define NONE(name) cmocka_unit_test_setup_teardown(name, setup_none, teardown)
 
@@ -292,11 +354,15 @@ int main(void)
 		TEST(a_function_that_goes_before_it_is_closed_ends_the_resize),
 		TEST(a_failure_before_the_kernel_is_asked_binds_nothing),
 		TEST(nobody_is_asked_after_one_could_not_be),
+		TEST(fewer_than_were_asked_for_leave_the_old_number),
+		NONE(it_is_refused_where_it_cannot_be),
 		NONE(the_old_number_is_the_one_under_the_lock),
 		NONE(the_number_of_vectors_that_was_set_is_set_again),
 		NONE(a_number_of_vectors_that_nobody_set_stays_as_the_guest_saw_it),
 		NONE(vectors_that_are_not_to_be_had_again_leave_the_old_number),
 		cmocka_unit_test(what_fails_on_the_way_back_is_left_to_a_recovery),
+		cmocka_unit_test(
+			a_thread_that_returns_at_any_time_leaves_one_of_the_numbers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
