@@ -33,7 +33,10 @@
 
 /* What the monitor makes besides the library: its loop, its threads, its end. */
 static const long own_calls[] = {
-	__NR_poll, __NR_exit, __NR_exit_group, __NR_rt_sigprocmask, -1,
+	__NR_poll,
+	__NR_exit,
+	__NR_exit_group,
+	-1,
 };
 
 /* The monitor's side: in a program of its own, without the broker's memory. */
