@@ -102,9 +102,9 @@ VIO_API int vio_vfio_read_migration(struct vio_vfio *vfio,
 
 /**
  * Bring a function to a state. The kernel goes the shortest way; states on it are not
- * seen. Not every two states have one: pre-copy begins while the device runs, ERROR is
- * neither asked for nor left, and a state is only for a device that has its features.
- * Those are refused before the kernel is asked.
+ * seen. Not every two states have one: STOP_COPY does not lead back to pre-copy, ERROR
+ * is neither asked for nor left, and a state is only for a device that has its
+ * features. Those are refused before the kernel is asked.
  * @param vfio              an open function
  * @param state             a VIO_VFIO_STATE_
  * @param[out] out_data_fd  filled before @p done is called with 0: a descriptor,

@@ -21,25 +21,23 @@
 
 #define NOT_KNOWN UINT32_MAX /* a state that could not be read */
 
-/* What each is called, what it needs, and whether pre-copy may begin from there. */
+/* What each is called, and what it needs. */
 static const struct state {
 	const char *name;
 	uint32_t needs;
-	uint32_t runs;
 } states[] = {
-	[VIO_VFIO_STATE_ERROR] = { "ERROR", 0, 0 },
-	[VIO_VFIO_STATE_STOP] = { "STOP", STOP_COPY, 0 },
-	[VIO_VFIO_STATE_RUNNING] = { "RUNNING", STOP_COPY, 1 },
-	[VIO_VFIO_STATE_STOP_COPY] = { "STOP_COPY", STOP_COPY, 0 },
-	[VIO_VFIO_STATE_RESUMING] = { "RESUMING", STOP_COPY, 0 },
-	[VIO_VFIO_STATE_RUNNING_P2P] = { "RUNNING_P2P", STOP_COPY | P2P, 1 },
-	[VIO_VFIO_STATE_PRE_COPY] = { "PRE_COPY", STOP_COPY | PRE_COPY, 1 },
-	[VIO_VFIO_STATE_PRE_COPY_P2P] = { "PRE_COPY_P2P", STOP_COPY | P2P | PRE_COPY,
-					  1 },
+	[VIO_VFIO_STATE_ERROR] = { "ERROR", 0 },
+	[VIO_VFIO_STATE_STOP] = { "STOP", STOP_COPY },
+	[VIO_VFIO_STATE_RUNNING] = { "RUNNING", STOP_COPY },
+	[VIO_VFIO_STATE_STOP_COPY] = { "STOP_COPY", STOP_COPY },
+	[VIO_VFIO_STATE_RESUMING] = { "RESUMING", STOP_COPY },
+	[VIO_VFIO_STATE_RUNNING_P2P] = { "RUNNING_P2P", STOP_COPY | P2P },
+	[VIO_VFIO_STATE_PRE_COPY] = { "PRE_COPY", STOP_COPY | PRE_COPY },
+	[VIO_VFIO_STATE_PRE_COPY_P2P] = { "PRE_COPY_P2P", STOP_COPY | P2P | PRE_COPY },
 };
 
 /* A newer kernel's, or nonsense of the caller's: known by its number alone. */
-static const struct state unknown = { "an unknown state", 0, 0 };
+static const struct state unknown = { "an unknown state", 0 };
 
 static const struct state *state_of(uint32_t number)
 {
@@ -62,8 +60,8 @@ static const char *find_obstacle(uint32_t features, uint32_t from, uint32_t to)
 		return "only a reset leads out of ERROR";
 	if (wanted->needs & ~features)
 		return "the device does not have it";
-	if (is_pre_copy(to) && !state_of(from)->runs)
-		return "pre-copy begins while the device runs";
+	if (from == VIO_VFIO_STATE_STOP_COPY && is_pre_copy(to))
+		return "it has been stopped to be read to the end";
 	return NULL;
 }
 

@@ -49,16 +49,13 @@ static int is_saving(uint32_t state)
 /* For a device that has all states. */
 static uint32_t next_state(uint32_t from, uint32_t to)
 {
-	const int to_pre_copy = to == PRE_COPY || to == PRE_COPY_P2P;
-
 	switch (from) {
 	case STOP:
-		if (to_pre_copy)
-			return ERROR;
 		return to == STOP_COPY || to == RESUMING ? to : RUNNING_P2P;
 	case STOP_COPY:
+		return to == PRE_COPY || to == PRE_COPY_P2P ? ERROR : STOP;
 	case RESUMING:
-		return to_pre_copy ? ERROR : STOP;
+		return STOP;
 	case RUNNING:
 		return to == PRE_COPY ? PRE_COPY : RUNNING_P2P;
 	case RUNNING_P2P:
