@@ -17,8 +17,8 @@ dump() {
 	local private status=0
 
 	private=$(mktemp)
-	printf '%s\n' '[suppress_type]' "source_location_not_regexp = $(basename "$2")/" \
-		'drop = yes' >"$private"
+	printf '%s\n' '[suppress_type]' 'drop = yes' \
+		"source_location_not_regexp = $(basename "$2")/" >"$private"
 	abidw --suppressions "$private" --no-corpus-path --no-comp-dir-path \
 		--no-show-locs --no-elf-needed "$1" || status=$?
 	rm -f "$private"
@@ -70,7 +70,8 @@ says() {
 	local status=0
 
 	build "$folder/new" "$3" "${4:-}"
-	compare "$folder/new/libx.so" "$folder/new" "$folder/x.abi" >/dev/null || status=1
+	compare "$folder/new/libx.so" "$folder/new" "$folder/x.abi" >/dev/null ||
+		status=1
 	if [ "$status" -eq "$2" ]; then
 		echo "ok - $1"
 	else
