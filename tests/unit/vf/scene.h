@@ -55,6 +55,8 @@ struct process {
 struct scene_settings {
 	uint32_t lacks;   /* fields the driver does not have */
 	uint32_t ignores; /* fields it says yes to and does not set */
+	int are_missing;  /* nobody has any for a VF */
+	uint32_t n_nvme;  /* times that NVMe's were set */
 };
 extern struct scene_settings scene_settings;
 
