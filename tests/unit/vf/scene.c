@@ -451,6 +451,10 @@ static void copy_field(struct vio_vf_config *to, const struct vio_vf_config *fro
 		to->trust = from->trust;
 	if (from->fields & VIO_VF_MSIX)
 		to->n_msix = from->n_msix;
+	if (from->fields & VIO_VF_NVME) {
+		to->nvme_vq = from->nvme_vq;
+		to->nvme_vi = from->nvme_vi;
+	}
 }
 
 int vio_setting_set(struct vio_setting_call *call)
@@ -467,6 +471,7 @@ int vio_setting_set(struct vio_setting_call *call)
 		return post(call, -EBUSY);
 	if (process_reach(process_of(call->host)))
 		return post(call, -EIO);
+	scene_settings.n_nvme += !!(call->config.fields & VIO_VF_NVME);
 	if (!(call->config.fields & scene_settings.ignores))
 		copy_field(&function->config, &call->config);
 	return post(call, call->config.fields & scene_settings.loses ? -ENOBUFS : 0);
@@ -478,11 +483,15 @@ static int read_settings(struct vio_setting_call *call)
 
 	if (!function)
 		return -ENODEV;
+	if (scene_settings.are_missing)
+		return -EOPNOTSUPP;
 	call->config = function->config;
 	call->config.size = sizeof(call->config);
 	call->config.fields = (VIO_VF_TRUST << 1) - 1;
 	if (function->config.n_msix)
 		call->config.fields |= VIO_VF_MSIX;
+	if (function->config.nvme_vq)
+		call->config.fields |= VIO_VF_NVME;
 	return 0;
 }
 

@@ -59,6 +59,8 @@ struct scene_settings {
 	uint32_t ignores; /* fields it says yes to and does not set */
 	uint32_t loses;   /* fields of which its answer does not arrive */
 	uint32_t n_sets;  /* counted: how often it was asked to set */
+	int are_missing;  /* nobody has any for a VF */
+	uint32_t n_nvme;  /* times that NVMe's were set */
 };
 extern struct scene_settings scene_settings;
 

@@ -181,6 +181,34 @@ static void a_function_made_anew_gets_its_driver_and_settings_back(void **state)
 	assert_string_equal(s->scene.vf[0]->driver, "igbvf");
 }
 
+static void one_that_has_no_settings_is_paused_and_resumed_without(void **state)
+{
+	struct vio_journal_record record;
+	struct stage *s = *state;
+
+	scene_settings.are_missing = 1;
+	assert_int_equal(pause_vf(s), 0);
+	assert_int_equal(read_lease(s, "0000:01:10.0", &record), VIO_LEASE_HELD);
+	assert_int_equal(record.set.fields, 0);
+	assert_int_equal(resume_vf(s, NULL), 0);
+	assert_int_equal(get_state(s), VIO_VF_HELD);
+}
+
+/* It came back offline: to be assigned what it has is what brings it online. */
+static void an_nvme_controller_is_given_what_it_has(void **state)
+{
+	struct stage *s = *state;
+
+	s->scene.vf[0]->config.nvme_vq = 3;
+	s->scene.vf[0]->config.nvme_vi = 2;
+	assert_int_equal(pause_vf(s), 0);
+	assert_int_equal(scene_settings.n_nvme, 0);
+	assert_int_equal(resume_vf(s, NULL), 0);
+	assert_int_equal(scene_settings.n_nvme, 1);
+	assert_int_equal(s->scene.vf[0]->config.nvme_vq, 3);
+	assert_int_equal(s->scene.vf[0]->config.nvme_vi, 2);
+}
+
 static void a_lease_follows_its_index_to_another_address(void **state)
 {
 	struct vio_journal_record record;
@@ -479,6 +507,8 @@ int main(void)
 		TEST(a_vf_that_is_not_paused_is_not_resumed),
 		TEST(a_paused_vf_is_released_as_any_other),
 		TEST(a_function_made_anew_gets_its_driver_and_settings_back),
+		TEST(one_that_has_no_settings_is_paused_and_resumed_without),
+		TEST(an_nvme_controller_is_given_what_it_has),
 		TEST(a_lease_follows_its_index_to_another_address),
 		TEST(a_function_that_is_not_there_leaves_it_paused),
 		TEST(a_paused_vf_that_has_gone_is_given_back),
