@@ -99,7 +99,7 @@ run_vfio_suite()
 	# BARs come and go below another one.
 	guest_args+=(-smp 1)
 	guest_files=("$build"/tests/guest/guest_{inventory,claim,claimants,jail})
-	guest_run show "$limit" guest_inventory guest_claim "guest_jail $jail_calls" \
+	guest_run show "$limit" guest_inventory guest_claim guest_jail \
 		"guest_claimants $claim_seconds $claim_cycles" || broken=1
 	guest_words=''
 }
@@ -230,13 +230,12 @@ main()
 	[[ $# -ge 1 && -d $1 ]] ||
 		host_die "usage: run.sh BUILD_DIR [--soak] [--iommufd[=BZIMAGE]]"
 	mib=32 write_mib=8 limit=240 kills=(20)
-	claim_seconds=10 claim_cycles=15 jail_calls=some
+	claim_seconds=10 claim_cycles=15
 	for option in "${@:2}"; do
 		case $option in
 		--soak)
 			mib=256 write_mib=64 limit=600
 			kills=(10 20 40 80 120) claim_seconds=60 claim_cycles=100
-			jail_calls=all
 			;;
 		--iommufd) kernel=$("$guest_dir/kernel.sh") ;;
 		--iommufd=*) kernel=${option#*=} ;;

@@ -242,9 +242,9 @@ def _c_request(name, number):
     return f'_Static_assert({own} == {number}, "doc/syscalls.md: {name}");'
 
 
-def _c_table(name, rows):
+def _c_table(name, first, rows):
     return ['', f'const struct {name}[] = {{',
-            *(f'\t{{ {row} }},' for row in rows), '\t{ NULL }', '};']
+            *(f'\t{{ {row} }},' for row in rows), f'\t{{ .{first} = NULL }},', '};']
 
 
 def source(text):
@@ -261,15 +261,15 @@ def source(text):
         lines += [f'#ifndef __NR_{call}', f'#define __NR_{call} (-1)', '#endif']
     lines.append('')
     lines += [_c_request(name, number) for name, (_, number) in requests.items()]
-    lines += _c_table('page_row page_rows', (
+    lines += _c_table('page_row page_rows', 'group', (
         f'"{group}", "{call}", __NR_{call}, '
         f'{requests[request][1] if request else 0}, '
         f'{int(bool(request))}, {int(page.lists[group]["jail"])}'
         for group in page.groups for call, request in page.rows(group)))
-    lines += _c_table('page_pair page_functions', (
+    lines += _c_table('page_pair page_functions', 'name', (
         f'"{name}", "{group}"' for group in page.groups
         for name in page.lists[group]['functions']))
-    lines += _c_table('page_pair page_entries', (
+    lines += _c_table('page_pair page_entries', 'name', (
         f'"{entry}", "{call}"' for entry, calls in page.entries().items()
         for call in calls))
     return '\n'.join(lines)
