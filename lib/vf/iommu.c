@@ -339,9 +339,13 @@ static int fail_busy(struct vio_iommu *iommu, struct vio_error *err)
 		used = add_name(names, used,
 				VIO_CONTAINER_OF(n, struct vio_vfio, node)->name);
 	for (struct vio_list *n = iommu->waiting.next; n != &iommu->waiting;
-	     n = n->next)
-		used = add_name(names, used,
-				VIO_CONTAINER_OF(n, struct vio_vfio, waiting)->name);
+	     n = n->next) {
+		const struct vio_vfio *vfio =
+			VIO_CONTAINER_OF(n, struct vio_vfio, waiting);
+
+		if (!vfio->is_closing)
+			used = add_name(names, used, vfio->name);
+	}
 	return vio_fail(err, -EBUSY, "iommu: functions are open on it, close%s", names);
 }
 

@@ -432,6 +432,19 @@ static void a_lost_function_has_no_state(void **state)
 	assert_int_equal(look(s, vfio, 0, &precopy), -ENODEV);
 }
 
+static void a_paused_function_is_left_where_it_is(void **state)
+{
+	struct scene *s = *state;
+	struct vio_vfio *vfio = open_with(s, 0, ALL);
+	int32_t fd = UNTOUCHED;
+
+	s->vfs[0].info.state = VIO_VF_PAUSED;
+	assert_int_equal(set(s, vfio, VIO_VFIO_STATE_STOP, &fd), -EBUSY);
+	assert_non_null(strstr(s->end.err.text, "paused"));
+	assert_int_equal(inside(s, 0)->n_sets, 0);
+	s->vfs[0].info.state = VIO_VF_HELD;
+}
+
 static void what_the_kernel_says_of_the_state_is_what_the_caller_hears(void **state)
 {
 	struct scene *s = *state;
@@ -560,6 +573,7 @@ int main(void)
 		test_groups(a_change_that_fails_halfway_tells_where_it_is),
 		test_groups(one_operation_at_a_time),
 		test_groups(a_lost_function_has_no_state),
+		test_groups(a_paused_function_is_left_where_it_is),
 		test_groups(what_the_kernel_says_of_the_state_is_what_the_caller_hears),
 		test_groups(bad_sizes_are_refused),
 		test_groups(with_too_many_calls_under_way_nothing_begins),
