@@ -207,7 +207,7 @@ static void a_paused_function_keeps_what_the_guest_programmed(void **state)
 	assert_memory_equal(vmm->talk->table, before.table, sizeof(before.table));
 	for (uint32_t i = 0; i < NESTED_REGISTERS; i++)
 		assert_int_equal(vmm->talk->registers[i], UINT32_MAX);
-	nested_vf_resume(&nested);
+	nested_vf_resume(&nested, NULL);
 }
 
 static void after_a_resume_the_guest_reads_the_same(void **state)
@@ -215,7 +215,7 @@ static void after_a_resume_the_guest_reads_the_same(void **state)
 	(void)state;
 	look();
 	nested_vf_pause(&nested);
-	nested_vf_resume(&nested);
+	nested_vf_resume(&nested, NULL);
 	assert_int_equal(nested.is_state_lost, 1);
 	assert_as_before();
 	assert_int_equal(vmm->talk->registers[1], before.registers[1]);
@@ -231,7 +231,7 @@ static void after_a_resume_interrupts_arrive(void **state)
 	(void)state;
 	assert_interrupts(0);
 	nested_vf_pause(&nested);
-	nested_vf_resume(&nested);
+	nested_vf_resume(&nested, NULL);
 	vmm_run(vmm, NESTED_DRIVE);
 	for (uint32_t i = 0; i < NESTED_MSIX; i++)
 		assert_interrupts(i);
@@ -243,10 +243,30 @@ static void after_a_resume_the_device_is_who_it_was(void **state)
 	assert_asks();
 	assert_sends();
 	nested_vf_pause(&nested);
-	nested_vf_resume(&nested);
+	nested_vf_resume(&nested, NULL);
 	assert_asks();
 	vmm_run(vmm, NESTED_DRIVE);
 	assert_sends();
+}
+
+static void another_function_is_to_the_guest_the_one_it_had(void **state)
+{
+	const struct vio_pci_addr to = { .bus = 1, .device = 16, .function = 2 };
+	struct vio_vf_info info = VIO_VF_INFO_INIT;
+
+	(void)state;
+	look();
+	assert_int_equal(vio_vf_read_info(nested.vf, &info), 0);
+	assert_memory_not_equal(&info.addr, &to, sizeof(to));
+	nested_vf_pause(&nested);
+	nested_vf_resume(&nested, &to);
+	assert_int_equal(vio_vf_read_info(nested.vf, &info), 0);
+	assert_memory_equal(&info.addr, &to, sizeof(to));
+	assert_as_before();
+	assert_asks();
+	vmm_run(vmm, NESTED_DRIVE);
+	assert_sends();
+	assert_interrupts(2);
 }
 
 /* What is written while nothing is there counts when something is. */
@@ -256,7 +276,7 @@ static void what_a_guest_programs_meanwhile_is_so_after_a_resume(void **state)
 	nested_vf_pause(&nested);
 	vmm_set(vmm, NESTED_SET, BAR(0), PLACE(5));
 	vmm_set(vmm, NESTED_SET_WORD, TABLE + 8, NESTED_VECTOR0 + 2);
-	nested_vf_resume(&nested);
+	nested_vf_resume(&nested, NULL);
 	assert_int_equal(vmm_get(vmm, NESTED_GET_WORD, PLACE(0) + NESTED_STATUS),
 			 UINT32_MAX);
 	vmm_run(vmm, NESTED_DRIVE);
@@ -456,6 +476,7 @@ int main(void)
 		STARTED(after_a_resume_the_guest_reads_the_same),
 		STARTED(after_a_resume_interrupts_arrive),
 		STARTED(after_a_resume_the_device_is_who_it_was),
+		STARTED(another_function_is_to_the_guest_the_one_it_had),
 		STARTED(what_a_guest_programs_meanwhile_is_so_after_a_resume),
 		STARTED(a_resize_is_no_more_to_the_guest_than_a_reset),
 		STARTED(a_function_that_the_guest_resets_starts_anew),

@@ -167,9 +167,9 @@ void nested_vf_pause(struct nested_vf *nested)
 	assert_int_equal(nested->result, 0);
 }
 
-void nested_vf_resume(struct nested_vf *nested)
+void nested_vf_resume(struct nested_vf *nested, const struct vio_pci_addr *to)
 {
-	if (owner_resume(nested->owner, nested->vf, NULL))
+	if (owner_resume(nested->owner, nested->vf, to))
 		fail_msg("%s", nested->owner->err.text);
 	assert_int_equal(owner_wait_zero(nested->owner, &nested->is_away), 0);
 }

@@ -38,7 +38,7 @@ void nested_vf_start(struct nested_vf *nested, struct owner *owner);
 void nested_vf_close(struct nested_vf *nested);
 
 void nested_vf_pause(struct nested_vf *nested);
-/* Returns when the guest has the function again. */
-void nested_vf_resume(struct nested_vf *nested);
+/* Returns when the guest has a function again: the same, or the one at @to. */
+void nested_vf_resume(struct nested_vf *nested, const struct vio_pci_addr *to);
 
 #endif

@@ -75,14 +75,15 @@ static void unmap(void *opaque, uint64_t gpa, uint64_t length_bytes)
 	fail_msg("0x%llx was not mapped", (unsigned long long)gpa);
 }
 
+/* A table of one entry for each vector: the kernel's type ends with no entries. */
 static void set_routes(struct vmm *vmm)
 {
-	struct {
+	union {
 		struct kvm_irq_routing head;
-		struct kvm_irq_routing_entry entries[NESTED_MSIX];
+		uint8_t bytes[sizeof(struct kvm_irq_routing) + sizeof(vmm->routes)];
 	} all = { .head = { .nr = NESTED_MSIX } };
 
-	memcpy(all.entries, vmm->routes, sizeof(all.entries));
+	memcpy(all.bytes + sizeof(all.head), vmm->routes, sizeof(vmm->routes));
 	assert_int_equal(ioctl(vmm->vm_fd, KVM_SET_GSI_ROUTING, &all), 0);
 }
 
