@@ -86,9 +86,10 @@ static void a_folder_without_end_does_not_keep_a_walk_going(void **state)
 /* A process that does not know itself leaves no lease that others could judge. */
 static void a_process_that_the_kernel_does_not_describe_claims_nothing(void **state)
 {
-	static const char *const texts[] = { "", "7 no name", "7 (x) S 1 1",
-					     "7 (x) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20"
-					     " 0 1 0" };
+	static const char *const texts[] = {
+		"", "7 no name", "7 (x) S 1 1",
+		"7 (x) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0"
+	};
 	struct solo *s = *state;
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
