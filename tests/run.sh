@@ -236,7 +236,8 @@ suite_tsan() {
 }
 
 suite_valgrind() {
-	compile_gcc && meson_suite gcc unit -t 20 --wrapper "$root/tests/memcheck.sh"
+	compile_gcc && meson_suite gcc unit --no-suite jailed -t 20 \
+		--wrapper "$root/tests/memcheck.sh"
 }
 
 suite_docs() {
