@@ -63,6 +63,9 @@ extern const struct command command_show;
 extern const struct command command_claim;
 extern const struct command command_release;
 extern const struct command command_configure;
+extern const struct command command_pause;
+extern const struct command command_resume;
+extern const struct command command_resize;
 extern const struct command command_recover;
 extern const struct command command_watch;
 

@@ -44,7 +44,7 @@ struct vio_host;
 #define VIO_PCI_ISOLATED (1u << 3)
 /** VFs it makes are offered to drivers at once (sriov_drivers_autoprobe). */
 #define VIO_PCI_AUTOPROBE (1u << 4)
-/** Its kernel can set the MSI-X vectors of VFs; whether its driver can, is to be tried. */
+/** Its kernel can set the MSI-X vectors of VFs; whether its driver can, try it. */
 #define VIO_PCI_VF_MSIX (1u << 5)
 /** Its network link is up (carrier). */
 #define VIO_PCI_LINK_UP (1u << 6)
@@ -89,15 +89,15 @@ struct vio_pci_info {
 	}
 
 /** What can happen to functions; numbers for struct vio_host_event. */
-#define VIO_HOST_ADDED         1u /**< a function has come */
-#define VIO_HOST_REMOVED       2u /**< a function has gone */
-#define VIO_HOST_BOUND         3u /**< a driver has taken it */
-#define VIO_HOST_UNBOUND       4u /**< its driver has left it */
-#define VIO_HOST_VFS_CHANGED   5u /**< of a PF: the set of VFs is complete */
-#define VIO_HOST_AER_BEGIN     6u /**< recovery from an error has begun */
-#define VIO_HOST_AER_FAILED    7u /**< it failed */
-#define VIO_HOST_AER_RECOVERED 8u /**< it succeeded */
-#define VIO_HOST_CONFIG        9u /**< of a PF: its interface or a VF's settings changed */
+#define VIO_HOST_ADDED         1u  /**< a function has come */
+#define VIO_HOST_REMOVED       2u  /**< a function has gone */
+#define VIO_HOST_BOUND         3u  /**< a driver has taken it */
+#define VIO_HOST_UNBOUND       4u  /**< its driver has left it */
+#define VIO_HOST_VFS_CHANGED   5u  /**< of a PF: the set of VFs is complete */
+#define VIO_HOST_AER_BEGIN     6u  /**< recovery from an error has begun */
+#define VIO_HOST_AER_FAILED    7u  /**< it failed */
+#define VIO_HOST_AER_RECOVERED 8u  /**< it succeeded */
+#define VIO_HOST_CONFIG        9u  /**< of a PF: interface, or a VF's settings */
 #define VIO_HOST_LOST          10u /**< events were lost: read the inventory anew */
 
 /** One event; the library fills it, later ones behind what is known now. */
@@ -153,10 +153,10 @@ typedef int (*vio_pci_fn)(void *opaque, const struct vio_pci_info *info);
  * @param params    copied; NULL: all defaults
  * @param[out] out  the caller's, to vio_host_close()
  * @param err       optional, filled on failure
- * @return 0; -EINVAL: no ctx, an unknown flag, owner empty, too long or not printable ASCII; -ENOENT:
- * sysfs_root has no bus/pci; -ENAMETOOLONG: one of the folders; -E2BIG: see @ref
- * abi; -ENOMEM; -EMFILE; -EPERM: no events for this process; what else open(2), socket(2)
- * or epoll_ctl(2) answers; -ECHILD.
+ * @return 0; -EINVAL: no ctx, an unknown flag, owner empty, too long or not printable
+ * ASCII; -ENOENT: sysfs_root has no bus/pci; -ENAMETOOLONG: one of the folders; -E2BIG:
+ * see @ref abi; -ENOMEM; -EMFILE; -EPERM: no events for this process; what else
+ * open(2), socket(2) or epoll_ctl(2) answers; -ECHILD.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int vio_host_open(struct vio_ctx *ctx,

@@ -165,10 +165,9 @@ struct vio_vf_info {
 
 /** What became of a configuration. Start from VIO_VF_REPORT_INIT. */
 struct vio_vf_report {
-	uint32_t size;    /**< in: sizeof; out: bytes filled */
-	uint32_t applied; /**< fields set and read back */
-	uint32_t
-		refused; /**< fields that are out of range, or that the driver refused */
+	uint32_t size;        /**< in: sizeof; out: bytes filled */
+	uint32_t applied;     /**< fields set and read back */
+	uint32_t refused;     /**< fields out of range, or that the driver refused */
 	uint32_t unsupported; /**< fields that the driver does not have */
 };
 /** Nothing yet. */
@@ -205,13 +204,13 @@ struct vio_vf_recovery {
  * @param err       optional, filled on failure
  * @return 0: under way; -ENOSPC: too few free VFs fit, the line says why; -EBUSY:
  * with VIO_VF_FROM_PF, what fits is claimed, the line names a holder; -ESTALE:
- * likewise, and the holder is dead: vio_host_recover(); -ENODEV: no such PF; -EINVAL: a field out of its range; -ENOENT: the driver is not loaded;
- * -EXDEV: only VFs that are not isolated are left; -EOPNOTSUPP: see @ref vf, or a
- * field of config that the driver lacks; -EACCES, -EPERM: run_dir or sysfs is not
- * writable; -E2BIG: see @ref abi; -ENOMEM; as vio_host_foreach_vf() otherwise;
- * -ECHILD. @p done may also bring what the kernel answered, or -EIO: it said yes and
- * did something else. The line then also names a VF that could not be put back, which
- * vio_host_recover() will try again.
+ * likewise, and the holder is dead: vio_host_recover(); -ENODEV: no such PF; -EINVAL: a
+ * field out of its range; -ENOENT: the driver is not loaded; -EXDEV: only VFs that
+ * are not isolated are left; -EOPNOTSUPP: see @ref vf, or a field of config that the
+ * driver lacks; -EACCES, -EPERM: run_dir or sysfs is not writable; -E2BIG: see @ref
+ * abi; -ENOMEM; as vio_host_foreach_vf() otherwise; -ECHILD. @p done may also bring
+ * what the kernel answered, or -EIO: it said yes and did something else. The line then
+ * also names a VF that could not be put back, which vio_host_recover() will try again.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int vio_vf_claim(struct vio_host *host,
@@ -252,8 +251,8 @@ VIO_API VIO_MUST_CHECK int vio_vf_release(struct vio_vf *vf, vio_vf_done_fn done
  * @return 0: under way; -EINVAL: a field out of its range, named in report and err;
  * -EBUSY: an operation is under way; -ENODEV: the VF has gone; -EOPNOTSUPP: see
  * @ref vf; -ENOMEM; -ECHILD. @p done: -EOPNOTSUPP: the driver lacks a field, or its
- * PF has neither network interface nor NVMe controller that can; -EIO: read back otherwise; or what
- * the kernel answered. Nothing is applied then.
+ * PF has neither network interface nor NVMe controller that can; -EIO: read back
+ * otherwise; or what the kernel answered. Nothing is applied then.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int

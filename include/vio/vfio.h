@@ -201,6 +201,26 @@ VIO_API VIO_MUST_CHECK int vio_vfio_open(struct vio_vf *vf,
 					 void *opaque, struct vio_error *err);
 
 /**
+ * Open a mediated device: one that a driver has made of what it has, and that is no
+ * PCI function. Nobody claims it; the kernel lets one process at a time have it, and
+ * its files say who may. It is used and closed like a claimed function.
+ * @param host      tells where the device files are
+ * @param uuid      its name in /sys/bus/mdev/devices, in lower case; copied
+ * @param params    copied
+ * @param[out] out  filled before @p done is called with 0
+ * @param done      called once if the call returns 0
+ * @param opaque    first argument of @p done
+ * @param err       optional, filled on failure
+ * @return 0: under way; -EINVAL: no UUID, no iommu, an unknown flag; else as
+ * vio_vfio_open(), as is what @p done is called with.
+ * @par Threads  One per context.
+ */
+VIO_API VIO_MUST_CHECK int
+vio_vfio_open_mdev(struct vio_host *host, const char *uuid,
+		   const struct vio_vfio_params *params, struct vio_vfio **out,
+		   vio_vf_done_fn done, void *opaque, struct vio_error *err);
+
+/**
  * Close a function: interrupts off, BARs unmapped, files closed. The claim stays.
  * One that was lost is closed like any other. In a forked child this closes the
  * child's copies at once, frees the memory and answers -ECHILD: a child that goes on
@@ -218,7 +238,8 @@ VIO_API VIO_MUST_CHECK int vio_vfio_close(struct vio_vfio *vfio, vio_vf_done_fn 
 					  void *opaque, struct vio_error *err);
 
 /**
- * Reset an open function; mappings and interrupts stay.
+ * Reset an open function; mappings and interrupts stay. It runs afterwards, whatever
+ * migration state it was in (@ref vfio_migration).
  * @param vfio    an open function
  * @param done    called once if the call returns 0
  * @param opaque  first argument of @p done

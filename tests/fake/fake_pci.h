@@ -37,7 +37,9 @@ struct vio_fake_function {
 	/* Of a PF. */
 	uint32_t autoprobe;
 	uint32_t refused_vfs; /* the number that its driver does not make; 0: none */
+	uint32_t scanty_vfs;  /* the number instead of which it makes one less */
 	uint32_t vf_offset;   /* from function to function, 0 at first: 128, as igb */
+	uint32_t vf_msix;     /* vectors of a VF that was just made; 0: not to be had */
 	uint32_t n_writes;    /* of sriov_numvfs */
 	struct vio_vf_config config; /* what the PF holds for it */
 };

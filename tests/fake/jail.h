@@ -10,8 +10,8 @@
 #include "fake/syscall_page.h"
 
 /*
- * For all threads of the process, for good. @own: numbers of the program's own calls, -1
- * at the end. @left_out: a row whose call, or request, is not let through; or NULL.
+ * For all threads of the process, for good. @own: numbers of the program's own calls,
+ * -1 at the end. @left_out: a row whose call, or request, is not let through; or NULL.
  * 0 or -errno.
  */
 int jail_enter(const long *own, const struct page_row *left_out);

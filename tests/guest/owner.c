@@ -26,20 +26,34 @@ static void note_end(void *opaque, int result, const struct vio_error *err)
 		end->owner->err = *err;
 }
 
-int owner_wait(struct owner *owner, const uint32_t *value)
+/* One turn of the loop. A completion of io_uring may interrupt the wait. */
+static int turn(struct owner *owner)
 {
 	struct pollfd fd = { .fd = vio_ctx_get_fd(owner->ctx), .events = POLLIN };
-	int ret;
+	int ret = poll(&fd, 1, WAIT_MS);
 
-	while (!*value) {
-		ret = poll(&fd, 1, WAIT_MS);
-		if (ret != 1)
-			return ret ? -errno : -ETIME;
-		ret = vio_ctx_dispatch(owner->ctx, 16);
-		if (ret < 0)
-			return ret;
-	}
-	return 0;
+	if (ret <= 0)
+		return !ret ? -ETIME : errno == EINTR ? 0 : -errno;
+	ret = vio_ctx_dispatch(owner->ctx, 16);
+	return ret < 0 ? ret : 0;
+}
+
+int owner_wait(struct owner *owner, const uint32_t *value)
+{
+	int ret = 0;
+
+	while (!ret && !*value)
+		ret = turn(owner);
+	return ret;
+}
+
+int owner_wait_zero(struct owner *owner, const uint32_t *value)
+{
+	int ret = 0;
+
+	while (!ret && *value)
+		ret = turn(owner);
+	return ret;
 }
 
 /* Waits for an operation that began with @ret. */
@@ -132,6 +146,30 @@ int owner_recover(struct owner *owner, struct vio_vf_recovery *out)
 	*out = (struct vio_vf_recovery)VIO_VF_RECOVERY_INIT;
 	return wait_end(
 		&end, vio_host_recover(owner->host, out, note_end, &end, &owner->err));
+}
+
+int owner_pause(struct owner *owner, struct vio_vf *vf, uint64_t timeout_ns)
+{
+	struct end end = begin(owner);
+
+	return wait_end(&end,
+			vio_vf_pause(vf, timeout_ns, note_end, &end, &owner->err));
+}
+
+int owner_resume(struct owner *owner, struct vio_vf *vf, const struct vio_pci_addr *to)
+{
+	struct end end = begin(owner);
+
+	return wait_end(&end, vio_vf_resume(vf, to, note_end, &end, &owner->err));
+}
+
+int owner_resize(struct owner *owner, const struct vio_pci_addr *pf,
+		 const struct vio_resize_params *params, struct vio_resize_times *times)
+{
+	struct end end = begin(owner);
+
+	return wait_end(&end, vio_host_resize(owner->host, pf, params, times, note_end,
+					      &end, &owner->err));
 }
 
 int owner_open_function(struct owner *owner, struct vio_vf *vf, struct vio_iommu *iommu,

@@ -37,6 +37,8 @@ _UAPI = {
     'VIO_UAPI_IOAS_IOVA_RANGES': 'IOMMU_IOAS_IOVA_RANGES',
     'VIO_UAPI_IOAS_MAP': 'IOMMU_IOAS_MAP',
     'VIO_UAPI_IOAS_UNMAP': 'IOMMU_IOAS_UNMAP',
+    'VIO_UAPI_DEVICE_FEATURE': 'VFIO_DEVICE_FEATURE',
+    'VIO_UAPI_MIG_GET_PRECOPY_INFO': 'VFIO_MIG_GET_PRECOPY_INFO',
 }
 
 _MARK = re.compile(r'^<!-- (table|group): ([\w -]+) -->$', re.M)
@@ -252,7 +254,8 @@ def source(text):
     lines = ['/* Made from doc/syscalls.md. */']
     lines += [f'#include <{name}>' for name in (
         'fcntl.h', 'linux/nvme_ioctl.h', 'linux/vfio.h', 'stddef.h', 'sys/syscall.h')]
-    lines += ['#include "sys/uapi/iommufd.h"', '#include "fake/syscall_page.h"', '']
+    lines += ['#include "sys/uapi/iommufd.h"', '#include "sys/uapi/vfio_migration.h"',
+              '#include "fake/syscall_page.h"', '']
     # Some processors have others for the same, and none of that name.
     for call in sorted({call for group in page.groups for call, _ in page.rows(group)}):
         lines += [f'#ifndef __NR_{call}', f'#define __NR_{call} (-1)', '#endif']

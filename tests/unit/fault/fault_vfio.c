@@ -129,7 +129,7 @@ static void setup_connected(struct fault_scene *scene)
 	assert_int_equal(set_interrupts(scene), 0);
 }
 
-/* Interrupts that cannot be taken away go with the file: it is closed whatever fails. */
+/* Interrupts that cannot be taken away go with the file: closed whatever fails. */
 static int close_function(struct fault_scene *scene)
 {
 	struct fault_machine *m = scene->machine;

@@ -14,14 +14,6 @@
 #define ROWS_MAX 512u
 #define LOOP     "loop" /* its calls may be in any */
 
-static const struct fault_family *const families[] = {
-	&fault_ctx,   &fault_dom,     &fault_heap,   &fault_limit, &fault_mem,
-	&fault_queue, &fault_backend, &fault_host,   &fault_vf,    &fault_vfio,
-	&fault_iommu, &fault_view,    &fault_resize,
-};
-
-#define N_FAMILIES (sizeof(families) / sizeof(families[0]))
-
 /* Atomic: calls are told by two threads. */
 static uint32_t is_made[ROWS_MAX];
 
@@ -131,9 +123,9 @@ static void run_case(const struct fault_case *c)
 static void every_call_that_a_function_makes_is_in_its_group(void **state)
 {
 	(void)state;
-	for (size_t f = 0; f < N_FAMILIES; f++)
-		for (size_t i = 0; i < families[f]->n; i++)
-			run_case(&families[f]->cases[i]);
+	for (size_t f = 0; f < FAULT_N_FAMILIES; f++)
+		for (size_t i = 0; i < fault_families[f]->n; i++)
+			run_case(&fault_families[f]->cases[i]);
 	assert_int_equal(n_missing, 0);
 }
 

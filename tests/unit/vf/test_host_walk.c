@@ -130,6 +130,44 @@ static void a_vf_that_goes_during_the_walk_is_left_out(void **state)
 	assert_string_equal(seen.names[2], nic_vfs[3]);
 }
 
+/* A VF that goes as soon as somebody looks at its link. */
+struct going {
+	struct vio_fault fault; /* for its calls that pass on */
+	struct machine *m;
+	const char *link;
+	uint32_t n;
+};
+
+static ssize_t
+remove_and_read(void *opaque, int dir, const char *path, char *buf, size_t n)
+{
+	struct going *g = VIO_CONTAINER_OF(opaque, struct going, fault);
+	const char *name = strrchr(path, '/');
+
+	if (name && !strcmp(name + 1, g->link) && !g->n++)
+		remove_attr(g->m, NIC_PORT, NIC, g->link);
+	return g->fault.base->readlinkat(g->fault.base->opaque, dir, path, buf, n);
+}
+
+static void a_vf_that_goes_before_its_link_is_read_is_left_out(void **state)
+{
+	const struct vio_pci_addr pf = addr_of(NIC);
+	struct machine *m = *state;
+	struct going going = { .m = m, .link = "virtfn2" };
+	struct vio_env env = *m->host->env;
+	struct vio_host host = *m->host;
+	struct seen seen = { 0 };
+
+	vio_fault_prepare(&going.fault, env.sys);
+	going.fault.sys.readlinkat = remove_and_read;
+	env.sys = &going.fault.sys;
+	host.env = &env;
+	assert_int_equal(vio_host_foreach_vf(&host, &pf, see, &seen, NULL), 0);
+	assert_int_equal(going.n, 1);
+	assert_int_equal(seen.n, N_NIC_VFS - 1);
+	assert_string_equal(seen.names[2], nic_vfs[3]);
+}
+
 static void a_vf_without_its_link_back_is_not_yet_there(void **state)
 {
 	const struct vio_pci_addr pf = addr_of(NIC);
@@ -344,6 +382,7 @@ int main(void)
 		ON_MACHINE(what_is_told_ends_the_walk),
 		ON_MACHINE(an_error_of_the_callers_is_given_back),
 		ON_MACHINE(a_vf_that_goes_during_the_walk_is_left_out),
+		ON_MACHINE(a_vf_that_goes_before_its_link_is_read_is_left_out),
 		ON_MACHINE(a_vf_without_its_link_back_is_not_yet_there),
 		ON_MACHINE(a_vf_of_another_pf_is_refused),
 		ON_MACHINE(a_link_to_no_function_is_refused),

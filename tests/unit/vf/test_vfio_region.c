@@ -77,6 +77,22 @@ static void a_register_may_be_all_ones(void **state)
 	assert_int_equal(back, word);
 }
 
+/* Then nothing tells whether it has gone: what is read is what is answered. */
+static void without_a_status_register_ones_are_believed(void **state)
+{
+	struct scene *s = *state;
+	uint32_t word = 0xffffffff, back = 0;
+	struct vio_vfio *vfio;
+
+	s->machine->functions[0].config_bytes = 4;
+	vfio = open_one(s);
+	assert_int_equal(vio_vfio_write(vfio, 0, 0x20, &word, 4), 0);
+	assert_int_equal(vio_vfio_read(vfio, 0, 0x20, &back, 4), 0);
+	assert_int_equal(back, word);
+	assert_int_equal(vio_vfio_read(vfio, VIO_VFIO_CONFIG_REGION, 4, &back, 2),
+			 -ENXIO);
+}
+
 static void accesses_beyond_a_region_are_refused(void **state)
 {
 	struct scene *s = *state;
@@ -339,6 +355,7 @@ int main(void)
 		test_open(a_region_out_of_range_is_refused),
 		test_open(what_is_written_is_read_back),
 		test_open(a_register_may_be_all_ones),
+		test_open(without_a_status_register_ones_are_believed),
 		test_open(accesses_beyond_a_region_are_refused),
 		test_open(bytes_of_a_function_that_has_gone_are_never_made_up),
 		test_open(calls_on_a_function_that_has_gone_say_so),
