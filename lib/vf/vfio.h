@@ -29,6 +29,8 @@ struct vio_vfio_signal {
 	struct vio_event event; /* fd -1: not connected */
 	struct vio_vfio *vfio;
 	void (*fn)(void *opaque, struct vio_vfio *vfio);
+	uint32_t is_early;    /* it came while the function was being opened */
+	struct vio_task task; /* tells it then */
 };
 
 /*
@@ -96,6 +98,8 @@ int vio_vfio_prepare_open(struct vio_vfio *vfio, struct vio_error *err);
 /* irq.c */
 int vio_vfio_open_signals(struct vio_vfio *vfio, const struct vio_vfio_params *params);
 void vio_vfio_close_signals(struct vio_vfio *vfio);
+/* What came before the function was entered, once done has been called. */
+void vio_vfio_tell_early(struct vio_vfio *vfio);
 /* On the lent thread. */
 int vio_vfio_connect_signals(const struct vio_vfio *vfio, int fd);
 

@@ -401,6 +401,7 @@ static void end_open(struct vio_vfio *vfio, int result)
 
 	if (!result) {
 		enter(vfio);
+		vio_vfio_tell_early(vfio);
 		vio_vfio_start_next(iommu);
 		vio_vfio_end(vfio, 0, NULL);
 		return;

@@ -69,8 +69,18 @@ static int connect_irqs(struct fake_vfio_function *f, const struct vfio_irq_set 
 	return 0;
 }
 
+static void raise_one(const struct fake_vfio_irqs *irqs, uint32_t vector)
+{
+	const uint64_t one = 1;
+
+	assert_true(vector < irqs->n);
+	assert_int_equal(write(irqs->fds[vector], &one, sizeof(one)), sizeof(one));
+}
+
 static int set_irqs(struct fake_vfio_function *f, const struct vfio_irq_set *set)
 {
+	int ret;
+
 	if (set->index >= 5 || set->start || (int)set->count > vectors_of(set->index))
 		return -EINVAL;
 	if (set->flags == (VFIO_IRQ_SET_ACTION_TRIGGER | VFIO_IRQ_SET_DATA_NONE)) {
@@ -80,7 +90,10 @@ static int set_irqs(struct fake_vfio_function *f, const struct vfio_irq_set *set
 	if (set->flags != (VFIO_IRQ_SET_ACTION_TRIGGER | VFIO_IRQ_SET_DATA_EVENTFD) ||
 	    set->argsz < sizeof(*set) + set->count * sizeof(int32_t))
 		return -EINVAL;
-	return connect_irqs(f, set);
+	ret = connect_irqs(f, set);
+	if (!ret && f->raises & 1u << set->index)
+		raise_one(&f->irqs[set->index], 0);
+	return ret;
 }
 
 static void put_areas(const struct fake_vfio *m, struct vfio_region_info *info)
@@ -160,6 +173,13 @@ static int call_function(struct fake_vfio_function *f, unsigned long request, vo
 	return -ENOTTY;
 }
 
+/* Under the lock, before each request. */
+static void note_request(struct fake_vfio *m, unsigned long request)
+{
+	if (request == m->gone_request)
+		m->functions[0].is_gone = 1;
+}
+
 static int function_ioctl(void *opaque, int fd, unsigned long request, void *argument)
 {
 	struct fake_vfio_function *f = opaque;
@@ -167,6 +187,7 @@ static int function_ioctl(void *opaque, int fd, unsigned long request, void *arg
 
 	(void)fd;
 	pthread_mutex_lock(&f->machine->lock);
+	note_request(f->machine, request);
 	if (f->is_gone)
 		ret = -ENODEV;
 	else if (request == f->machine->fail_request)
@@ -248,7 +269,10 @@ static int cdev_ioctl(void *opaque, int fd, unsigned long request, void *argumen
 	if (request != VIO_UAPI_BIND_IOMMUFD && request != VIO_UAPI_ATTACH_IOMMUFD_PT)
 		return function_ioctl(opaque, fd, request, argument);
 	pthread_mutex_lock(&f->machine->lock);
-	if (request == f->machine->fail_request)
+	note_request(f->machine, request);
+	if (f->is_gone)
+		ret = -ENODEV;
+	else if (request == f->machine->fail_request)
 		ret = f->machine->fail_code;
 	else if (request == VIO_UAPI_BIND_IOMMUFD)
 		ret = bind_function(f, argument);
@@ -347,6 +371,7 @@ static int group_ioctl(void *opaque, int fd, unsigned long request, void *argume
 
 	(void)fd;
 	pthread_mutex_lock(&g->machine->lock);
+	note_request(g->machine, request);
 	ret = request == g->machine->fail_request ? g->machine->fail_code
 						  : call_group(g, request, argument);
 	pthread_mutex_unlock(&g->machine->lock);
@@ -450,12 +475,8 @@ void fake_vfio_add_foreign(struct fake_vfio *m, const char *name, uint32_t group
 
 void fake_vfio_fire(struct fake_vfio_function *f, uint32_t index, uint32_t vector)
 {
-	const uint64_t one = 1;
-
 	pthread_mutex_lock(&f->machine->lock);
-	assert_true(vector < f->irqs[index].n);
-	assert_int_equal(write(f->irqs[index].fds[vector], &one, sizeof(one)),
-			 sizeof(one));
+	raise_one(&f->irqs[index], vector);
 	pthread_mutex_unlock(&f->machine->lock);
 }
 

@@ -39,6 +39,7 @@ struct fake_vfio_function {
 	uint32_t is_open;
 	uint32_t is_bound;
 	uint32_t is_gone; /* answers all ones from now on */
+	uint32_t raises;  /* bits of the indexes that are raised once connected */
 	uint32_t n_resets;
 	uint32_t n_ready_vectors; /* fewer than asked for: refused so */
 	struct fake_vfio_irqs irqs[5];
@@ -89,6 +90,7 @@ struct fake_vfio {
 	uint32_t api_version;
 	unsigned long fail_request; /* answered with fail_code; 0: none */
 	int fail_code;
+	unsigned long gone_request; /* the first function goes before it; 0: never */
 	uint32_t n_map_calls;
 	struct vio_fake_device container;
 	struct vio_fake_device iommufd;

@@ -167,16 +167,21 @@ static void failed(void *opaque, struct vio_vfio *vfio)
 	s->n_failed++;
 }
 
-int scene_open(struct scene *s, uint32_t vf, struct vio_vfio **out)
+int scene_begin_open(struct scene *s, uint32_t vf, struct vio_vfio **out)
 {
 	struct vio_vfio_params params = VIO_VFIO_PARAMS_INIT;
-	int ret;
 
 	params.iommu = s->iommu;
 	params.requested = requested;
 	params.failed = failed;
 	params.opaque = s;
-	ret = vio_vfio_open(&s->vfs[vf], &params, out, scene_done, s, &s->end.err);
+	return vio_vfio_open(&s->vfs[vf], &params, out, scene_done, s, &s->end.err);
+}
+
+int scene_open(struct scene *s, uint32_t vf, struct vio_vfio **out)
+{
+	const int ret = scene_begin_open(s, vf, out);
+
 	return ret ? ret : scene_wait(s);
 }
 

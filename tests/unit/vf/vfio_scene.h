@@ -70,6 +70,8 @@ void scene_done(void *opaque, int result, const struct vio_error *err);
 int scene_wait(struct scene *scene);
 
 int scene_open_iommu(struct scene *scene, uint32_t flags, struct vio_mem *mem);
+/* Begins it only: scene_wait() has the end. */
+int scene_begin_open(struct scene *scene, uint32_t vf, struct vio_vfio **out);
 int scene_open(struct scene *scene, uint32_t vf, struct vio_vfio **out);
 int scene_close(struct scene *scene, struct vio_vfio *vfio);
 
