@@ -58,6 +58,18 @@ static int start_undo(struct vio_plan *plan)
 	return 0;
 }
 
+/*
+ * A function goes when it likes: what a step then finds missing, a file or a way to
+ * reset it, is that. Of a lease that is not ours nothing is known.
+ */
+static int explain(struct vio_plan *plan, int ret)
+{
+	if (ret == -ESTALE || vio_plan_is_there(plan))
+		return ret;
+	plan->err.code = 0;
+	return vio_plan_fail(plan, -ENODEV, "the function has gone");
+}
+
 /* A step has ended. */
 static int leave(struct vio_plan *plan, int ret)
 {
@@ -65,6 +77,7 @@ static int leave(struct vio_plan *plan, int ret)
 	plan->at++;
 	if (ret >= 0)
 		return 0;
+	ret = explain(plan, ret);
 	if (!plan->is_undoing)
 		plan->result = ret;
 	else if (!plan->undo_result)

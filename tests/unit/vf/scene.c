@@ -21,10 +21,19 @@ static struct process *process_of(const struct vio_host *host)
 	return host->env->sys->opaque;
 }
 
+void scene_remove_pf(struct scene *scene)
+{
+	vio_fake_pci_remove(scene->vf[1]);
+	vio_fake_pci_remove(scene->vf[0]);
+	vio_fake_pci_remove(scene->pf[0]);
+}
+
 int process_reach(struct process *p)
 {
 	const uint32_t n = __atomic_add_fetch(&p->n_effects, 1, __ATOMIC_RELAXED);
 
+	if (n == p->vanish_at)
+		scene_remove_pf(p->scene);
 	if (n == p->die_at)
 		__atomic_store_n(&p->is_dead, 1, __ATOMIC_RELAXED);
 	if (__atomic_load_n(&p->is_dead, __ATOMIC_RELAXED) || n == p->fail_at)
@@ -336,19 +345,22 @@ struct setting_task {
 	struct vio_task task;
 	struct vio_setting_call *call;
 	int result;
+	int is_read; /* not before then */
 };
+
+static int read_settings(struct vio_setting_call *call);
 
 static void setting_run(struct vio_task *task)
 {
 	struct setting_task *t = VIO_CONTAINER_OF(task, struct setting_task, task);
 	struct vio_setting_call *call = t->call;
-	const int result = t->result;
+	const int result = t->is_read ? read_settings(call) : t->result;
 
 	free(t);
 	call->done(call, result);
 }
 
-static int post(struct vio_setting_call *call, int result)
+static int post_task(struct vio_setting_call *call, int result, int is_read)
 {
 	struct setting_task *t = calloc(1, sizeof(*t));
 
@@ -356,8 +368,14 @@ static int post(struct vio_setting_call *call, int result)
 	t->task.run = setting_run;
 	t->call = call;
 	t->result = result;
+	t->is_read = is_read;
 	vio_loop_post(call->host->env->loop, &t->task);
 	return 0;
+}
+
+static int post(struct vio_setting_call *call, int result)
+{
+	return post_task(call, result, 0);
 }
 
 static struct vio_fake_function *function_of(const struct vio_setting_call *call)
@@ -402,14 +420,19 @@ int vio_setting_set(struct vio_setting_call *call)
 	return post(call, 0);
 }
 
-int vio_setting_read(struct vio_setting_call *call)
+static int read_settings(struct vio_setting_call *call)
 {
 	const struct vio_fake_function *function = function_of(call);
 
 	if (!function)
-		return post(call, -ENODEV);
+		return -ENODEV;
 	call->config = function->config;
 	call->config.size = sizeof(call->config);
 	call->config.fields = (VIO_VF_TRUST << 1) - 1;
-	return post(call, 0);
+	return 0;
+}
+
+int vio_setting_read(struct vio_setting_call *call)
+{
+	return post_task(call, 0, 1);
 }

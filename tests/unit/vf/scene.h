@@ -38,8 +38,9 @@ struct process {
 	pthread_t thread;
 	/* Atomic: counted by both of its threads. */
 	uint32_t n_effects;
-	uint32_t die_at;  /* the effect that it does not live to see; 0: lives */
-	uint32_t fail_at; /* the effect that fails once, with EIO; 0: none */
+	uint32_t die_at;    /* the effect that it does not live to see; 0: lives */
+	uint32_t fail_at;   /* the effect that fails once, with EIO; 0: none */
+	uint32_t vanish_at; /* the effect before which the first PF goes; 0: none */
 	enum death death;
 	uint32_t is_dead;
 	/* The last operation. */
@@ -78,6 +79,9 @@ void process_settle(struct process *process);
 
 /* Settles, then runs one callback. 0: there was nothing to run. */
 int process_step(struct process *process);
+
+/* The first PF goes, and its VFs before it. */
+void scene_remove_pf(struct scene *scene);
 
 /* An effect is about to be made: 0, or the error it has instead. */
 int process_reach(struct process *process);
