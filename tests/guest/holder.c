@@ -59,12 +59,13 @@ static int free_nvme_pool(void)
 int machine_prepare(void)
 {
 	return command_run("modprobe -a vfio_iommu_type1 vfio-pci igbvf &&"
-			   "mkdir -p /run && /bin/ip link set eth0 up");
+			   "mkdir -p /run");
 }
 
 int machine_make_vfs(void)
 {
-	if (write_text(IGB "/sriov_drivers_autoprobe", "1") ||
+	if (command_run("/bin/ip link set eth0 up") ||
+	    write_text(IGB "/sriov_drivers_autoprobe", "1") ||
 	    write_text(NVME "/sriov_drivers_autoprobe", "0") || free_nvme_pool() ||
 	    write_text(IGB "/sriov_numvfs", "2") ||
 	    write_text(NVME "/sriov_numvfs", "2"))

@@ -10,7 +10,7 @@
 set -euo pipefail
 
 guest_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-declare -A disk_pid=() disk_sum=()
+declare -A disk_pid=() disk_sum=() guest_devices=()
 guest_args=() guest_files=() guest_words='' guest_pid='' disk_end=0 work=''
 
 host_die()
@@ -168,7 +168,7 @@ disk_was_killed()
 	((disk_end == 137))
 }
 
-# A line for QEMU's own monitor, where run.sh gives it one.
+# A line for QEMU's monitor, where guest_args has one.
 ask_monitor()
 {
 	timeout 10 tee "$work/monitor.in" <<<"$*"
@@ -185,7 +185,8 @@ host_answer()
 	threads-busy) count_busy_threads "$2" ;;
 	limit) answer_if set_limit "$2" ;;
 	kill) kill_disk ;;
-	monitor) answer_if ask_monitor "${@:2}" ;;
+	unplug) answer_if ask_monitor "device_del $2" ;;
+	plug) answer_if ask_monitor "device_add ${guest_devices[$2]},id=$2" ;;
 	*) echo "unknown question" ;;
 	esac
 }

@@ -14,7 +14,7 @@ modules=(
 	9p 9pnet_virtio
 	igb igbvf nvme
 	vfio vfio-pci vfio_iommu_type1
-	psample macsec udp_tunnel
+	aer_inject psample macsec udp_tunnel
 )
 
 # Where busybox has one of the same name, it gives way.

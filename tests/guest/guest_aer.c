@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Errors that a device reports of itself (PCI Express Base, 6.2), injected by the
+ * kernel's own module: the holder of a VF is told, the events of the recovery come
+ * in order, and what recovers can be used again.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "holder.h"
+
+/* Bits of the Uncorrectable Error Status register. */
+#define NOT_FATAL 0x00004000u /* a completion that did not come */
+
+/* What /dev/aer_inject takes. */
+struct injection {
+	uint8_t bus;
+	uint8_t device;
+	uint8_t function;
+	uint8_t pad;
+	uint32_t uncorrectable;
+	uint32_t correctable;
+	uint32_t header[4];
+	uint32_t domain;
+};
+
+static struct holder holder;
+static struct held held;
+
+static void inject(const char *name, uint32_t bits)
+{
+	struct injection injection = { .uncorrectable = bits };
+	struct vio_pci_addr addr;
+	const int fd = open("/dev/aer_inject", O_WRONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(vio_pci_addr_parse(name, &addr), 0);
+	injection.bus = addr.bus;
+	injection.device = addr.device;
+	injection.function = addr.function;
+	print_message("%s: error 0x%x\n", name, bits);
+	assert_true(write(fd, &injection, sizeof(injection)) > 0);
+	close(fd);
+}
+
+/* Begin comes before end, of that function. */
+static void assert_recovery(uint32_t from, const char *name, uint32_t end)
+{
+	const uint32_t begun = holder_find(&holder, from, VIO_HOST_AER_BEGIN, name);
+	const uint32_t ended = holder_find(&holder, from, end, name);
+
+	assert_true(begun < ended);
+	assert_true(ended < holder.n_events);
+}
+
+static void assert_reset_and_used(void)
+{
+	struct end end = { .err = VIO_ERROR_INIT };
+	const uint16_t command = 6;
+	uint32_t value = 0;
+
+	assert_int_equal(holder_wait(&holder, &end,
+				     vio_vfio_reset(held.vfio, end_note, &end,
+						    &end.err)),
+			 0);
+	assert_int_equal(
+		vio_vfio_write(held.vfio, VIO_VFIO_CONFIG_REGION, 4, &command, 2), 0);
+	assert_int_equal(held_read(&held, 0, &value), 0);
+	assert_true(value && value != UINT32_MAX);
+	assert_int_equal(held_get_state(&held), VIO_VF_HELD);
+}
+
+static void print_events(void)
+{
+	char name[VIO_PCI_ADDR_TEXT_BYTES];
+
+	for (uint32_t i = 0; i < holder.n_events; i++) {
+		vio_pci_addr_print(&holder.events[i].addr, name);
+		print_message("event %u %s\n", holder.events[i].type, name);
+	}
+}
+
+static void recover_from(const char *name, const char *pf, uint32_t bits)
+{
+	const uint32_t from = holder.n_events;
+
+	holder_measure(&holder);
+	inject(name, bits);
+	holder_run(&holder, &held.n_failed);
+	holder_await(&holder, from, VIO_HOST_AER_RECOVERED, held.name);
+	holder_await(&holder, from, VIO_HOST_AER_RECOVERED, pf);
+	print_events();
+	holder_judge(&holder);
+	assert_recovery(from, pf, VIO_HOST_AER_RECOVERED);
+	assert_recovery(from, held.name, VIO_HOST_AER_RECOVERED);
+	assert_int_equal(held.n_failed, 1);
+	assert_int_equal(held.n_requested, 0);
+	assert_reset_and_used();
+}
+
+static void an_error_of_a_held_vf_is_told_and_recovered_from(void **state)
+{
+	(void)state;
+	recover_from(held.name, "0000:01:00.0", NOT_FATAL);
+}
+
+static void an_error_of_the_pf_is_told_to_the_holder_of_a_vf(void **state)
+{
+	(void)state;
+	recover_from("0000:01:00.0", "0000:01:00.0", NOT_FATAL);
+}
+
+/* The VF beside it has no driver that could have a say. */
+static void a_recovery_that_fails_is_told_as_such(void **state)
+{
+	const uint32_t from = holder.n_events;
+
+	(void)state;
+	assert_int_equal(command_run("echo 0000:01:10.2 >"
+				     "/sys/bus/pci/drivers/igbvf/unbind"),
+			 0);
+	holder_measure(&holder);
+	inject(held.name, NOT_FATAL);
+	holder_run(&holder, &held.n_failed);
+	holder_await(&holder, from, VIO_HOST_AER_FAILED, held.name);
+	print_events();
+	holder_judge(&holder);
+	assert_recovery(from, held.name, VIO_HOST_AER_FAILED);
+	assert_reset_and_used();
+}
+
+static void data_moves_again_after_an_error(void **state)
+{
+	(void)state;
+	(void)holder;
+	recover_from(held.name, "0000:02:00.0", NOT_FATAL);
+}
+
+static int set_up_igb(void **state)
+{
+	(void)state;
+	if (machine_make_vfs())
+		return -1;
+	holder_open(&holder, BUS_NVME);
+	holder_take(&holder, &held, BUS_IGB);
+	return 0;
+}
+
+static int set_up_nvme(void **state)
+{
+	(void)state;
+	if (machine_make_vfs())
+		return -1;
+	holder_open(&holder, BUS_IGB);
+	holder_take(&holder, &held, BUS_NVME);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	holder_close_function(&holder, &held);
+	assert_int_equal(holder_release(&holder, &held), 0);
+	holder_close(&holder);
+	return machine_destroy_vfs();
+}
+
+static int set_up_all(void **state)
+{
+	(void)state;
+	return command_run("modprobe aer_inject") || machine_prepare();
+}
+
+#define WITH_IGB(test)  cmocka_unit_test_setup_teardown(test, set_up_igb, tear_down)
+#define WITH_NVME(test) cmocka_unit_test_setup_teardown(test, set_up_nvme, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WITH_IGB(an_error_of_a_held_vf_is_told_and_recovered_from),
+		WITH_IGB(an_error_of_the_pf_is_told_to_the_holder_of_a_vf),
+		WITH_IGB(a_recovery_that_fails_is_told_as_such),
+		WITH_NVME(data_moves_again_after_an_error),
+	};
+
+	extern char *getenv(const char *);
+	if (getenv("ONLY")) cmocka_set_test_filter(getenv("ONLY"));
+	return cmocka_run_group_tests(tests, set_up_all, NULL);
+}
