@@ -17,12 +17,12 @@
 
 #include "holder.h"
 
-#define WAIT_MS   60000 /* an emulated machine on a loaded host */
-#define TICK_NS   10000000
-#define MS        UINT64_C(1000000)
-#define IGB       "/sys/bus/pci/devices/0000:01:00.0"
-#define NVME      "/sys/bus/pci/devices/0000:02:00.0"
-#define STATUS    0x0008u /* of the igb VF */
+#define WAIT_MS 60000 /* an emulated machine on a loaded host */
+#define TICK_NS 10000000
+#define MS      UINT64_C(1000000)
+#define IGB     "/sys/bus/pci/devices/0000:01:00.0"
+#define NVME    "/sys/bus/pci/devices/0000:02:00.0"
+#define STATUS  0x0008u /* of the igb VF */
 
 /* What the loop may be late beyond the thread beside it, which has other ticks. */
 #define SLACK_NS (100 * MS)
@@ -62,13 +62,12 @@ int machine_prepare(void)
 			   "mkdir -p /run");
 }
 
-int machine_make_vfs(void)
+int machine_make_vfs(const char *n)
 {
 	if (command_run("/bin/ip link set eth0 up") ||
 	    write_text(IGB "/sriov_drivers_autoprobe", "1") ||
 	    write_text(NVME "/sriov_drivers_autoprobe", "0") || free_nvme_pool() ||
-	    write_text(IGB "/sriov_numvfs", "2") ||
-	    write_text(NVME "/sriov_numvfs", "2"))
+	    write_text(IGB "/sriov_numvfs", n) || write_text(NVME "/sriov_numvfs", "2"))
 		return -1;
 	return 0;
 }
@@ -105,9 +104,8 @@ void holder_measure(struct holder *holder)
 {
 	holder->ticks = holder->control = (struct gap){ .last_ns = now_ns() };
 	__atomic_store_n(&holder->is_measured, 1, __ATOMIC_RELEASE);
-	assert_int_equal(pthread_create(&holder->control_thread, NULL, run_control,
-					holder),
-			 0);
+	assert_int_equal(
+		pthread_create(&holder->control_thread, NULL, run_control, holder), 0);
 }
 
 void holder_judge(struct holder *holder)
@@ -185,8 +183,8 @@ void holder_run(struct holder *holder, const uint32_t *value)
 	}
 }
 
-uint32_t holder_find(const struct holder *holder, uint32_t from, uint32_t type,
-		     const char *name)
+uint32_t
+holder_find(const struct holder *holder, uint32_t from, uint32_t type, const char *name)
 {
 	struct vio_pci_addr addr;
 	uint32_t i;
@@ -373,8 +371,7 @@ void holder_open(struct holder *holder, uint32_t bystander_bus)
 	holder_take(holder, &holder->bystander, bystander_bus);
 	if (bystander_bus != BUS_NVME)
 		return;
-	holder->nvme =
-		nvme_user_open(holder->bystander.vfio, holder->bystander.iommu);
+	holder->nvme = nvme_user_open(holder->bystander.vfio, holder->bystander.iommu);
 	assert_int_equal(nvme_user_create_io(holder->nvme), 0);
 }
 

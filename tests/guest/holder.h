@@ -65,8 +65,8 @@ struct end {
 
 /* The drivers and what NVMe VFs can be given: once a boot. 0 or -1. */
 int machine_prepare(void);
-/* Two VFs of either PF, those of the network card with a driver. 0 or -1. */
-int machine_make_vfs(void);
+/* Two VFs of the NVMe controller and @n of the network card, which have a driver. */
+int machine_make_vfs(const char *n);
 int machine_destroy_vfs(void);
 
 /* With a bystander of the PF on that bus. */

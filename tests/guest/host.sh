@@ -168,10 +168,16 @@ disk_was_killed()
 	((disk_end == 137))
 }
 
-# A line for QEMU's monitor, where guest_args has one.
+# A command for QEMU's monitor, where guest_args has one. It answers in another pipe;
+# what did not work is seen in the guest.
 ask_monitor()
 {
-	timeout 10 tee "$work/monitor.in" <<<"$*"
+	local command='{"execute": "human-monitor-command", "arguments": '
+
+	timeout 10 tee "$work/monitor.in" <<-END
+		{"execute": "qmp_capabilities"}
+		$command{"command-line": "$*"}}
+	END
 }
 
 host_answer()

@@ -61,10 +61,11 @@ run_vf_suite()
 	local pool=sriov_max_vfs=4,sriov_vq_flexible=8,sriov_vi_flexible=4
 	local each=sriov_max_vq_per_vf=4,sriov_max_vi_per_vf=2
 
+	guest_devices=([card]="igb,bus=port0,netdev=net0")
 	guest_args=(
 		-device "pcie-root-port,id=port0,slot=1,chassis=1"
 		-netdev "hubport,id=net0,hubid=0"
-		-device "igb,bus=port0,netdev=net0"
+		-device "${guest_devices[card]},id=card"
 		-device "pcie-root-port,id=port1,slot=2,chassis=2"
 		-device "nvme-subsys,id=subsys"
 		-device "nvme,bus=port1,serial=vio,subsys=subsys,$pool,$each"
@@ -96,6 +97,21 @@ run_vfio_suite()
 	guest_files=("$build"/tests/guest/guest_{inventory,claim,claimants})
 	guest_run show "$limit" guest_inventory guest_claim \
 		"guest_claimants $claim_seconds $claim_cycles" || broken=1
+	guest_words=''
+}
+
+# With the devices of run_vfio_suite, which are taken away: by themselves, and by the
+# monitor. Its pipes are made once and not opened here.
+run_events_suite()
+{
+	mkfifo "$work"/monitor.{in,out}
+	guest_args+=(
+		-chardev "pipe,id=monitor,path=$work/monitor"
+		-mon "chardev=monitor,mode=control"
+	)
+	guest_words="intel_iommu=on no_timer_check"
+	guest_files=("$build"/tests/guest/guest_{unplug,aer})
+	guest_run show "$limit" guest_unplug guest_aer || broken=1
 	guest_words=''
 }
 
@@ -191,6 +207,7 @@ main()
 	run_block_suite
 	run_vf_suite
 	run_vfio_suite
+	run_events_suite
 	run_vioctl_suite
 	for files in "${kills[@]}"; do
 		run_kill "$files"
