@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "holder.h"
+#include "keeper.h"
 
 #define PF "0000:01:00.0"
 #define MS UINT64_C(1000000)
@@ -29,7 +29,7 @@ struct injection {
 	uint32_t domain;
 };
 
-static struct holder holder;
+static struct keeper keeper;
 static struct held held;
 
 static void inject(const char *name)
@@ -50,11 +50,11 @@ static void inject(const char *name)
 /* Begin comes before end, of that function. */
 static void assert_recovery(uint32_t from, const char *name, uint32_t end)
 {
-	const uint32_t begun = holder_find(&holder, from, VIO_HOST_AER_BEGIN, name);
-	const uint32_t ended = holder_find(&holder, from, end, name);
+	const uint32_t begun = keeper_find(&keeper, from, VIO_HOST_AER_BEGIN, name);
+	const uint32_t ended = keeper_find(&keeper, from, end, name);
 
 	assert_true(begun < ended);
-	assert_true(ended < holder.n_events);
+	assert_true(ended < keeper.n_events);
 }
 
 static void assert_reset_and_used(void)
@@ -64,7 +64,7 @@ static void assert_reset_and_used(void)
 	uint32_t value = 0;
 
 	assert_int_equal(
-		holder_wait(&holder, &end,
+		keeper_wait(&keeper, &end,
 			    vio_vfio_reset(held.vfio, end_note, &end, &end.err)),
 		0);
 	assert_int_equal(
@@ -79,23 +79,23 @@ static void inject_and_judge(const char *name, uint32_t from, uint32_t end)
 {
 	const uint64_t began_ns = now_ns();
 
-	holder_measure(&holder);
+	keeper_measure(&keeper);
 	inject(name);
-	holder_run(&holder, &held.n_failed);
-	holder_await(&holder, from, end, held.name);
+	keeper_run(&keeper, &held.n_failed);
+	keeper_await(&keeper, from, end, held.name);
 	print_message("%s: told after %llu ms, over after %llu ms\n", name,
 		      (unsigned long long)((held.told_ns - began_ns) / MS),
 		      (unsigned long long)((now_ns() - began_ns) / MS));
-	holder_judge(&holder);
+	keeper_judge(&keeper);
 	assert_int_equal(held.n_requested, 0);
 }
 
 static void recover_from(const char *name)
 {
-	const uint32_t from = holder.n_events;
+	const uint32_t from = keeper.n_events;
 
 	inject_and_judge(name, from, VIO_HOST_AER_RECOVERED);
-	holder_await(&holder, from, VIO_HOST_AER_RECOVERED, PF);
+	keeper_await(&keeper, from, VIO_HOST_AER_RECOVERED, PF);
 	assert_recovery(from, PF, VIO_HOST_AER_RECOVERED);
 	assert_recovery(from, held.name, VIO_HOST_AER_RECOVERED);
 	assert_int_equal(held.n_failed, 1);
@@ -117,7 +117,7 @@ static void an_error_of_the_pf_is_told_to_the_holder_of_a_vf(void **state)
 /* The VF beside it has no driver that could have a say. */
 static void a_recovery_that_fails_is_told_as_such(void **state)
 {
-	const uint32_t from = holder.n_events;
+	const uint32_t from = keeper.n_events;
 
 	(void)state;
 	assert_int_equal(command_run("echo 0000:01:10.2 >"
@@ -133,17 +133,17 @@ static int set_up(void **state)
 {
 	if (machine_make_vfs(*state))
 		return -1;
-	holder_open(&holder, BUS_NVME);
-	holder_take(&holder, &held, BUS_IGB);
+	keeper_open(&keeper, BUS_NVME);
+	keeper_take(&keeper, &held, BUS_IGB);
 	return 0;
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
-	holder_close_function(&holder, &held);
-	assert_int_equal(holder_release(&holder, &held), 0);
-	holder_close(&holder);
+	keeper_close_function(&keeper, &held);
+	assert_int_equal(keeper_release(&keeper, &held), 0);
+	keeper_close(&keeper);
 	return machine_destroy_vfs();
 }
 

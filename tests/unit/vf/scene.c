@@ -345,38 +345,7 @@ struct setting_task {
 	struct vio_task task;
 	struct vio_setting_call *call;
 	int result;
-	int is_read; /* not before then */
 };
-
-static int read_settings(struct vio_setting_call *call);
-
-static void setting_run(struct vio_task *task)
-{
-	struct setting_task *t = VIO_CONTAINER_OF(task, struct setting_task, task);
-	struct vio_setting_call *call = t->call;
-	const int result = t->is_read ? read_settings(call) : t->result;
-
-	free(t);
-	call->done(call, result);
-}
-
-static int post_task(struct vio_setting_call *call, int result, int is_read)
-{
-	struct setting_task *t = calloc(1, sizeof(*t));
-
-	assert_non_null(t);
-	t->task.run = setting_run;
-	t->call = call;
-	t->result = result;
-	t->is_read = is_read;
-	vio_loop_post(call->host->env->loop, &t->task);
-	return 0;
-}
-
-static int post(struct vio_setting_call *call, int result)
-{
-	return post_task(call, result, 0);
-}
 
 static struct vio_fake_function *function_of(const struct vio_setting_call *call)
 {
@@ -384,6 +353,29 @@ static struct vio_fake_function *function_of(const struct vio_setting_call *call
 
 	vio_pci_addr_print(&call->vf, name);
 	return vio_fake_pci_find(&process_of(call->host)->scene->pci, name);
+}
+
+/* One that went meanwhile has no settings. */
+static void setting_run(struct vio_task *task)
+{
+	struct setting_task *t = VIO_CONTAINER_OF(task, struct setting_task, task);
+	struct vio_setting_call *call = t->call;
+	const int result = function_of(call) ? t->result : -ENODEV;
+
+	free(t);
+	call->done(call, result);
+}
+
+static int post(struct vio_setting_call *call, int result)
+{
+	struct setting_task *t = calloc(1, sizeof(*t));
+
+	assert_non_null(t);
+	t->task.run = setting_run;
+	t->call = call;
+	t->result = result;
+	vio_loop_post(call->host->env->loop, &t->task);
+	return 0;
 }
 
 static void copy_field(struct vio_vf_config *to, const struct vio_vf_config *from)
@@ -420,19 +412,14 @@ int vio_setting_set(struct vio_setting_call *call)
 	return post(call, 0);
 }
 
-static int read_settings(struct vio_setting_call *call)
+int vio_setting_read(struct vio_setting_call *call)
 {
 	const struct vio_fake_function *function = function_of(call);
 
 	if (!function)
-		return -ENODEV;
+		return post(call, -ENODEV);
 	call->config = function->config;
 	call->config.size = sizeof(call->config);
 	call->config.fields = (VIO_VF_TRUST << 1) - 1;
-	return 0;
-}
-
-int vio_setting_read(struct vio_setting_call *call)
-{
-	return post_task(call, 0, 1);
+	return post(call, 0);
 }
