@@ -5,17 +5,21 @@
 # they need. Each prints one line; its log is kept in build-run/logs and shown
 # when it fails. The last line sums up. Long tests run shortened unless --soak
 # is given, which also prints the result of each suite, and each figure that a
-# suite measured, as a line of JSON.
+# suite measured, as a line of JSON. With --iommufd the guest suite boots a kernel
+# with iommufd as well: an image that is given, or one built for it, which takes half
+# an hour the first time.
 #
-#	run.sh [--soak] [SUITE...]
+#	run.sh [--soak] [--iommufd[=BZIMAGE]] [SUITE...]
 set -u
 
+caller=$PWD
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root" || exit 1
 run=$root/build-run
 logs=$run/logs
 jobs=$(nproc)
 soak=
+iommufd=
 failures=0
 
 suites="build unit examples lint abi consumer asan tsan valgrind docs bench fuzz"
@@ -39,6 +43,7 @@ kernel    debian-archive-keyring make util-linux xz-utils
 guest     debian-archive-keyring libelf1 make util-linux xz-utils
 clients   debian-archive-keyring util-linux valgrind libc6-dbg
 demo      debian-archive-keyring util-linux
+kernel.sh bc bison flex libelf-dev
 "
 
 # Fuzz targets, and the files that read what each of them feeds. What creates and
@@ -231,7 +236,8 @@ suite_tsan() {
 }
 
 suite_valgrind() {
-	compile_gcc && meson_suite gcc unit -t 20 --wrapper "$root/tests/memcheck.sh"
+	compile_gcc && meson_suite gcc unit --no-suite jailed -t 20 \
+		--wrapper "$root/tests/memcheck.sh"
 }
 
 suite_docs() {
@@ -280,10 +286,22 @@ fuzz_target() {
 	return "$status"
 }
 
+# fuzz_lane FIRST SECONDS TARGET...: one target after the other, from FIRST on those
+# that the other lanes leave, each with a log of its own. A processor has one lane.
+fuzz_lane() {
+	local at=$1 seconds=$2 status=0 name
+	shift 2
+	for ((; at < $#; at += jobs)); do
+		name=${*:at+1:1}
+		fuzz_target "$name" "$seconds" >"$run/fuzz-$name.log" 2>&1 || status=1
+	done
+	return "$status"
+}
+
 # The targets bring their sanitizers along. One that has no row in the table of
 # parsers fails: what it should reach is not known.
 suite_fuzz() {
-	local target seconds=5 status=0
+	local targets=() pids=() target lane seconds=5 status=0
 	[ -n "$soak" ] && seconds=600
 	export LLVM_PROFILE_FILE=/dev/null
 	CC=clang compile fuzz -Dfuzz=true -Dexamples=false \
@@ -291,7 +309,18 @@ suite_fuzz() {
 		-Dc_link_args=-fprofile-instr-generate || return
 	for target in tests/fuzz/fuzz_*.c; do
 		target=$(basename "$target" .c)
-		fuzz_target "${target#fuzz_}" "$seconds" || status=1
+		targets+=("${target#fuzz_}")
+	done
+	rm -f "$run"/fuzz-*.log
+	for ((lane = 0; lane < jobs; lane++)); do
+		fuzz_lane "$lane" "$seconds" "${targets[@]}" &
+		pids+=($!)
+	done
+	for lane in "${pids[@]}"; do
+		wait "$lane" || status=1
+	done
+	for target in "${targets[@]}"; do
+		cat "$run/fuzz-$target.log" || status=1
 	done
 	return "$status"
 }
@@ -328,7 +357,7 @@ suite_hostile() {
 
 suite_guest() {
 	need tests/guest/run.sh && compile_gcc &&
-		tests/guest/run.sh "$run/gcc" ${soak:+"$soak"}
+		tests/guest/run.sh "$run/gcc" ${soak:+"$soak"} ${iommufd:+"$iommufd"}
 }
 
 suite_clients() {
@@ -360,7 +389,15 @@ selected=()
 for argument in "$@"; do
 	case $argument in
 	--soak) soak=--soak ;;
-	-*) die "unknown option $argument; usage: run.sh [--soak] [SUITE...]" ;;
+	--iommufd) iommufd=--iommufd ;;
+	--iommufd=*)
+		iommufd=--iommufd=$(cd "$caller" && realpath -e "${argument#*=}") ||
+			die "$argument: no such kernel"
+		;;
+	-*)
+		die "unknown option $argument;" \
+			"usage: run.sh [--soak] [--iommufd[=BZIMAGE]] [SUITE...]"
+		;;
 	*)
 		case " $suites " in
 		*" $argument "*) selected+=("$argument") ;;
@@ -375,7 +412,9 @@ mkdir -p "$logs" || die "cannot write below $run"
 rm -f "$logs/totals"
 export PYTHONDONTWRITEBYTECODE=1
 [ -n "$soak" ] && export VIO_TEST_SOAK=1
-install_missing "${selected[@]}"
+extra=
+[ "$iommufd" = --iommufd ] && extra=kernel.sh
+install_missing "${selected[@]}" $extra
 for name in "${selected[@]}"; do
 	run_suite "$name"
 done

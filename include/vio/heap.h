@@ -86,8 +86,7 @@ struct vio_pool_params {
 	uint32_t flags;       /**< 0 */
 	uint64_t block_bytes; /**< size of every block, 1 to 1 MiB */
 	uint64_t align;       /**< power of two, at most 4096; 0: 64, a cache line */
-	uint64_t
-		n_blocks; /**< most blocks alive at once, 1 to 2^20, taken at creation */
+	uint64_t n_blocks;    /**< most alive at once, 1 to 2^20, taken at creation */
 };
 /** A pool; block_bytes and n_blocks are still to be filled. */
 #define VIO_POOL_PARAMS_INIT                                                           \

@@ -5,10 +5,13 @@
  * The PCI functions of a machine, as sysfs shows them: physical functions that can
  * make virtual ones, the virtual ones they have, and what becomes of them.
  *
- * Reading the inventory does not wait for VFs that are made or taken away:
+ * Reading the inventory does not wait for VFs that are made, taken away or reset:
  * sriov_numvfs and sriov_vf_total_msix, which the kernel locks meanwhile, are not
- * read; VFs are counted by their links, and one without a link is gone. Names in
- * sysfs are checked before they are used, and attributes are read up to a bound.
+ * read, nor is configuration space of a VF, and driver_override only with
+ * VIO_HOST_OVERRIDE; VFs are counted by their links, and one without a link is gone.
+ * Configuration space of a PF and of the ports above is read: who resets one of those
+ * keeps the reader waiting for as long, 100 ms or so. Names in sysfs are checked
+ * before they are used, and attributes are read up to a bound.
  * @{
  */
 #ifndef VIO_HOST_H
@@ -41,7 +44,7 @@ struct vio_host;
 #define VIO_PCI_ISOLATED (1u << 3)
 /** VFs it makes are offered to drivers at once (sriov_drivers_autoprobe). */
 #define VIO_PCI_AUTOPROBE (1u << 4)
-/** Its kernel can set the MSI-X vectors of VFs; whether its driver can, is to be tried. */
+/** Its kernel can set the MSI-X vectors of VFs; whether its driver can, try it. */
 #define VIO_PCI_VF_MSIX (1u << 5)
 /** Its network link is up (carrier). */
 #define VIO_PCI_LINK_UP (1u << 6)
@@ -71,7 +74,7 @@ struct vio_pci_info {
 	uint64_t bar_bytes[6];    /**< sizes of its BARs; 0: none */
 	uint64_t vf_bar_bytes[6]; /**< of a PF: sizes of each VF's BARs */
 	char driver[32];          /**< bound to it; empty: none */
-	char driver_override[32]; /**< empty: none */
+	char driver_override[32]; /**< empty: none, or without VIO_HOST_OVERRIDE */
 	char netdev[16];          /**< its network interface; empty: none */
 };
 /** Nothing read yet. */
@@ -86,15 +89,15 @@ struct vio_pci_info {
 	}
 
 /** What can happen to functions; numbers for struct vio_host_event. */
-#define VIO_HOST_ADDED         1u /**< a function has come */
-#define VIO_HOST_REMOVED       2u /**< a function has gone */
-#define VIO_HOST_BOUND         3u /**< a driver has taken it */
-#define VIO_HOST_UNBOUND       4u /**< its driver has left it */
-#define VIO_HOST_VFS_CHANGED   5u /**< of a PF: the set of VFs is complete */
-#define VIO_HOST_AER_BEGIN     6u /**< recovery from an error has begun */
-#define VIO_HOST_AER_FAILED    7u /**< it failed */
-#define VIO_HOST_AER_RECOVERED 8u /**< it succeeded */
-#define VIO_HOST_CONFIG        9u /**< of a PF: its interface or a VF's settings changed */
+#define VIO_HOST_ADDED         1u  /**< a function has come */
+#define VIO_HOST_REMOVED       2u  /**< a function has gone */
+#define VIO_HOST_BOUND         3u  /**< a driver has taken it */
+#define VIO_HOST_UNBOUND       4u  /**< its driver has left it */
+#define VIO_HOST_VFS_CHANGED   5u  /**< of a PF: the set of VFs is complete */
+#define VIO_HOST_AER_BEGIN     6u  /**< recovery from an error has begun */
+#define VIO_HOST_AER_FAILED    7u  /**< it failed */
+#define VIO_HOST_AER_RECOVERED 8u  /**< it succeeded */
+#define VIO_HOST_CONFIG        9u  /**< of a PF: interface, or a VF's settings */
 #define VIO_HOST_LOST          10u /**< events were lost: read the inventory anew */
 
 /** One event; the library fills it, later ones behind what is known now. */
@@ -113,10 +116,17 @@ struct vio_host_event {
 		}                                                                      \
 	}
 
+/**
+ * Read driver_override with the rest of a function. The kernel shows it under the
+ * function's lock: a call then waits as long as a reset of the function takes, or a
+ * write to its sriov_numvfs, and these can take for ever.
+ */
+#define VIO_HOST_OVERRIDE (1u << 0)
+
 /** Parameters of a host. Start from VIO_HOST_PARAMS_INIT. */
 struct vio_host_params {
 	uint32_t size;          /**< sizeof(struct vio_host_params) */
-	uint32_t flags;         /**< 0 */
+	uint32_t flags;         /**< 0 or VIO_HOST_OVERRIDE */
 	const char *sysfs_root; /**< NULL: "/sys" */
 	const char *dev_root;   /**< NULL: "/dev" */
 	/** Where leases are kept, 0700; made if missing. NULL: "/run/libvio". */
@@ -143,10 +153,10 @@ typedef int (*vio_pci_fn)(void *opaque, const struct vio_pci_info *info);
  * @param params    copied; NULL: all defaults
  * @param[out] out  the caller's, to vio_host_close()
  * @param err       optional, filled on failure
- * @return 0; -EINVAL: no ctx, an unknown flag, owner empty, too long or not printable ASCII; -ENOENT:
- * sysfs_root has no bus/pci; -ENAMETOOLONG: one of the folders; -E2BIG: see @ref
- * abi; -ENOMEM; -EMFILE; -EPERM: no events for this process; what else open(2), socket(2)
- * or epoll_ctl(2) answers; -ECHILD.
+ * @return 0; -EINVAL: no ctx, an unknown flag, owner empty, too long or not printable
+ * ASCII; -ENOENT: sysfs_root has no bus/pci; -ENAMETOOLONG: one of the folders; -E2BIG:
+ * see @ref abi; -ENOMEM; -EMFILE; -EPERM: no events for this process; what else
+ * open(2), socket(2) or epoll_ctl(2) answers; -ECHILD.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int vio_host_open(struct vio_ctx *ctx,
@@ -220,7 +230,8 @@ VIO_API int vio_host_foreach_peer(struct vio_host *host,
 
 /**
  * Read configuration space from sysfs. What the kernel does not show to this
- * process is not there: without CAP_SYS_ADMIN only the first 64 bytes are.
+ * process is not there: without CAP_SYS_ADMIN only the first 64 bytes are. While the
+ * function is being reset the kernel keeps the reader waiting.
  * @param host      a host
  * @param addr      a function
  * @param[out] out  room for @p n bytes

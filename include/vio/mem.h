@@ -52,7 +52,7 @@ struct vio_mem_region {
 	uint32_t flags;        /**< VIO_MEM_READONLY, VIO_MEM_ACCEPT_UNSEALED */
 	uint64_t gpa;          /**< first guest-physical address, page-aligned */
 	uint64_t length_bytes; /**< whole pages, at least one */
-	/** Where it is mapped here, page-aligned; stays the caller's. NULL: map @c fd. */
+	/** Where it is mapped here, page-aligned; the caller's. NULL: map @c fd. */
 	void *hva;
 	int32_t fd;        /**< mapped and then left to the caller; -1: hva is given */
 	uint32_t reserved; /**< 0 */

@@ -37,7 +37,8 @@ struct vio_pause_ops {
 	void (*pause)(void *opaque, struct vio_vf *vf);
 	/**
 	 * It is there again, maybe at another address; open it and go on. Also where
-	 * a pause came to nothing, since the function was not closed in time.
+	 * a pause came to nothing, since the function was not closed in time. Not of a
+	 * function that has gone.
 	 * @p is_state_lost 1: the device is as after a reset; 0: it was never closed.
 	 */
 	void (*resume)(void *opaque, struct vio_vf *vf, int is_state_lost);
@@ -78,8 +79,8 @@ struct vio_resize_times {
 	uint32_t size;     /**< in: sizeof; out: bytes filled */
 	uint32_t n_paused; /**< VFs paused and resumed */
 	uint64_t pause_ns; /**< until the last holder had let go */
-	uint64_t
-		kernel_ns; /**< of that in the kernel: numvfs, driver binding, resets */
+	/** Of total_ns, what the kernel took for numvfs, driver binding and resets. */
+	uint64_t kernel_ns;
 	uint64_t total_ns; /**< of the whole */
 };
 /** Nothing yet. */
@@ -109,7 +110,8 @@ vio_vf_set_pause(struct vio_vf *vf, const struct vio_pause_ops *ops);
  * @return 0: under way; -EBUSY: an operation is under way; -EOPNOTSUPP: it is open
  * and cannot be paused, or see @ref vf; -EALREADY: it is paused; -ENODEV: it has gone;
  * -ENOMEM; -EMFILE; -ECHILD. @p done: 0; -ETIMEDOUT: its user did not let go, and is
- * told to go on; or what the kernel answered: it is not paused then.
+ * told to go on; -ENODEV: it has gone meanwhile, and nobody is told to go on; or what
+ * the kernel answered: it is not paused then.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int vio_vf_pause(struct vio_vf *vf, uint64_t timeout_ns,

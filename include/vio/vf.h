@@ -94,7 +94,7 @@ struct vio_vf_config {
 #define VIO_VF_NUMA_STRICT (1u << 1)
 /** Alone in its IOMMU group. */
 #define VIO_VF_NEED_ISOLATED (1u << 2)
-/** ACS on the whole path to the root. */
+/** ACS on the whole path to the root; reads configuration space of the ports there. */
 #define VIO_VF_NEED_ACS (1u << 3)
 /** Can be reset by itself. */
 #define VIO_VF_NEED_FLR (1u << 4)
@@ -119,7 +119,8 @@ struct vio_vf_request {
 	const struct vio_vf_config *config; /**< set before done; NULL: nothing */
 	/**
 	 * Higher is better, negative: not this one. Overrides policy; NULL: policy.
-	 * @p vf is a free VF that meets the request, @p pf its PF.
+	 * @p vf is a free VF that meets the request, @p pf its PF, read as the
+	 * inventory does, but for driver_override.
 	 */
 	int64_t (*score)(void *opaque, const struct vio_pci_info *vf,
 			 const struct vio_pci_info *pf);
@@ -164,10 +165,9 @@ struct vio_vf_info {
 
 /** What became of a configuration. Start from VIO_VF_REPORT_INIT. */
 struct vio_vf_report {
-	uint32_t size;    /**< in: sizeof; out: bytes filled */
-	uint32_t applied; /**< fields set and read back */
-	uint32_t
-		refused; /**< fields that are out of range, or that the driver refused */
+	uint32_t size;        /**< in: sizeof; out: bytes filled */
+	uint32_t applied;     /**< fields set and read back */
+	uint32_t refused;     /**< fields out of range, or that the driver refused */
 	uint32_t unsupported; /**< fields that the driver does not have */
 };
 /** Nothing yet. */
@@ -204,12 +204,13 @@ struct vio_vf_recovery {
  * @param err       optional, filled on failure
  * @return 0: under way; -ENOSPC: too few free VFs fit, the line says why; -EBUSY:
  * with VIO_VF_FROM_PF, what fits is claimed, the line names a holder; -ESTALE:
- * likewise, and the holder is dead: vio_host_recover(); -ENODEV: no such PF; -EINVAL: a field out of its range; -ENOENT: the driver is not loaded;
- * -EXDEV: only VFs that are not isolated are left; -EOPNOTSUPP: see @ref vf, or a
- * field of config that the driver lacks; -EACCES, -EPERM: run_dir or sysfs is not
- * writable; -E2BIG: see @ref abi; -ENOMEM; as vio_host_foreach_vf() otherwise;
- * -ECHILD. @p done may also bring what the kernel answered, or -EIO: it said yes and
- * did something else.
+ * likewise, and the holder is dead: vio_host_recover(); -ENODEV: no such PF; -EINVAL: a
+ * field out of its range; -ENOENT: the driver is not loaded; -EXDEV: only VFs that
+ * are not isolated are left; -EOPNOTSUPP: see @ref vf, or a field of config that the
+ * driver lacks; -EACCES, -EPERM: run_dir or sysfs is not writable; -E2BIG: see @ref
+ * abi; -ENOMEM; as vio_host_foreach_vf() otherwise; -ECHILD. @p done may also bring
+ * what the kernel answered, or -EIO: it said yes and did something else. The line then
+ * also names a VF that could not be put back, which vio_host_recover() will try again.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int vio_vf_claim(struct vio_host *host,
@@ -220,7 +221,10 @@ VIO_API VIO_MUST_CHECK int vio_vf_claim(struct vio_host *host,
 /**
  * Give a VF back: reset, settings, driver and driver_override as they were, then
  * the lock. The handle is gone when @p done is called, whatever the result; what
- * could not be undone stays in the journal for recovery.
+ * could not be undone stays in the journal for recovery. No reset is made under a
+ * driver of the host's: one that is bound is unbound before and bound again after it,
+ * also if the claim asked for just that driver; if it does not let go, nothing more
+ * is undone until a recovery.
  * @param vf      a claimed VF; not one that is open through VFIO
  * @param done    called once if the call returns 0
  * @param opaque  first argument of @p done
@@ -247,8 +251,8 @@ VIO_API VIO_MUST_CHECK int vio_vf_release(struct vio_vf *vf, vio_vf_done_fn done
  * @return 0: under way; -EINVAL: a field out of its range, named in report and err;
  * -EBUSY: an operation is under way; -ENODEV: the VF has gone; -EOPNOTSUPP: see
  * @ref vf; -ENOMEM; -ECHILD. @p done: -EOPNOTSUPP: the driver lacks a field, or its
- * PF has neither network interface nor NVMe controller that can; -EIO: read back otherwise; or what
- * the kernel answered. Nothing is applied then.
+ * PF has neither network interface nor NVMe controller that can; -EIO: read back
+ * otherwise; or what the kernel answered. Nothing is applied then.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int
@@ -276,14 +280,15 @@ vio_vf_read_config(struct vio_vf *vf, struct vio_vf_config *config, vio_vf_done_
 
 /**
  * Reset the function (PCI Express Base, 6.6.2). Not while it is open through VFIO:
- * that resets by itself.
+ * that resets by itself; nor under a driver of the host's.
  * @param vf      a claimed VF
  * @param done    called once if the call returns 0
  * @param opaque  first argument of @p done
  * @param err     optional, filled on failure
  * @return 0: under way; -EBUSY: an operation is under way, or it is open; -ENODEV;
  * -EOPNOTSUPP: see @ref vf; -ENOMEM; -ECHILD. @p done: 0; -EOPNOTSUPP: the kernel
- * knows no way to reset it; or what the kernel answered.
+ * knows no way to reset it; -EBUSY: a driver that is none of VFIO's is bound to it; or
+ * what the kernel answered.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int vio_vf_reset(struct vio_vf *vf, vio_vf_done_fn done,

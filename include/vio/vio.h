@@ -26,6 +26,7 @@
 #include <vio/version.h>
 #include <vio/vf.h>
 #include <vio/vfio.h>
+#include <vio/vfio_migration.h>
 #include <vio/view.h>
 
 #endif /* VIO_VIO_H */

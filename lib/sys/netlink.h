@@ -50,9 +50,10 @@ struct vio_netlink_call {
 	struct vio_netlink_vf vf;
 	/*
 	 * In dispatch, exactly once. 0, or what the kernel answered; -ENODEV: no
-	 * such VF, or no interface; -EOPNOTSUPP: the driver tells nothing of it; -ENOBUFS: the answer was lost, and it is not
-	 * known whether the kernel did as asked; -EBADMSG: an answer that makes
-	 * no sense; -ECANCELED: as vio_async_call.
+	 * such VF, or no interface; -EOPNOTSUPP: the driver tells nothing of it;
+	 * -ENOBUFS: the answer was lost, and it is not known whether the kernel did
+	 * as asked; -EBADMSG: an answer that makes no sense; -ECANCELED: as
+	 * vio_async_call.
 	 */
 	void (*done)(struct vio_netlink_call *call, int result);
 

@@ -13,6 +13,7 @@
 
 #include "core/error.h"
 #include "sys/sys.h"
+#include "vf/host_read.h"
 #include "vf/op.h"
 
 static const char magic[8] = { 'V', 'I', 'O', 'G', 'I', 'V', 'E', '1' };
@@ -201,7 +202,7 @@ check_function(struct vio_host *host, const struct vio_journal_record *record)
 {
 	struct vio_pci_info info = VIO_PCI_INFO_INIT;
 
-	return vio_host_read_function(host, &record->addr, &info, NULL);
+	return vio_host_read_function_parts(host, &record->addr, 0, &info, NULL);
 }
 
 static int take(struct vio_host *host, const struct parcel *parcel, struct vio_vf **out)

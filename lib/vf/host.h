@@ -19,6 +19,7 @@ struct vio_host {
 	char *dev_root;
 	char *run_dir;
 	char owner[64];
+	uint32_t flags; /* VIO_HOST_ */
 	void (*event)(void *opaque, const struct vio_host_event *event);
 	void *opaque;
 	struct vio_watch *watch; /* NULL: no events */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The journal of one lease, or of a PF whose number of VFs is changed: two records of fixed size, each the whole state, that
- * are written in turn. A crash tears at most the one being written, and the other
- * is the state before it. The generation stays in the file from lease to lease.
+ * The journal of one lease, or of a PF whose number of VFs is changed: two records of
+ * fixed size, each the whole state, that are written in turn. A crash tears at most the
+ * one being written, and the other is the state before it. The generation stays in the
+ * file from lease to lease.
  *
  * Little-endian, so that a file means the same everywhere. Pure: bytes and structs.
  */

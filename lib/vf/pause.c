@@ -59,11 +59,8 @@ static void close_timer(struct pause *pause)
 {
 	const struct vio_env *env = pause->vf->host->env;
 
-	if (pause->timer.fd < 0)
-		return;
 	vio_loop_remove(env->loop, &pause->timer);
 	env->sys->close(env->sys->opaque, pause->timer.fd);
-	pause->timer.fd = -1;
 }
 
 static void destroy(struct pause *pause)
@@ -76,6 +73,13 @@ static void destroy(struct pause *pause)
 	VIO_DELETE(env, pause);
 }
 
+/* Of one that has gone there is nothing to go on with. */
+static void tell_called_off(struct vio_vf *vf, int is_state_lost)
+{
+	if (vf->info.state != VIO_VF_LOST)
+		vio_pause_tell_resumed(vf, is_state_lost);
+}
+
 /* The function may be open, closed or about to be: the user goes on from there. */
 static void call_off(struct pause *pause, int result, const struct vio_error *err)
 {
@@ -86,7 +90,7 @@ static void call_off(struct pause *pause, int result, const struct vio_error *er
 
 	destroy(pause);
 	if (was_asked)
-		vio_pause_tell_resumed(vf, !vf->vfio);
+		tell_called_off(vf, !vf->vfio);
 	done(opaque, result, err);
 }
 
@@ -159,7 +163,7 @@ static void plan_done(struct vio_plan *plan, int result)
 	if (result == -ENODEV)
 		vf->info.state = VIO_VF_LOST;
 	if (result)
-		vio_pause_tell_resumed(vf, 1);
+		tell_called_off(vf, 1);
 	done(opaque, result, result ? &err : NULL);
 }
 

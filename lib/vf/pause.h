@@ -22,8 +22,9 @@ struct vio_resume {
 
 	/* The rest is its own. */
 	struct vio_plan plan;
-	struct vio_lease_file *other; /* to be taken, then the one to be given back */
-	const struct vio_plan_list *give_back; /* of the old one, when moved */
+	struct vio_lease_file *other; /* to be taken; NULL: the VF keeps its own */
+	const struct vio_plan_list *give_back; /* of the old one, then */
+	int is_another;                        /* VF: nothing is known of it yet */
 };
 
 /*
@@ -31,10 +32,6 @@ struct vio_resume {
  * @resume has vf, done and opaque; the VF is paused, or held with nobody using it.
  */
 int vio_resume_prepare(struct vio_resume *resume, struct vio_error *err);
-
-/* As another VF: -EXDEV: not alike; -EBUSY: claimed. */
-int vio_resume_prepare_to(struct vio_resume *resume, const struct vio_pci_addr *to,
-			  struct vio_error *err);
 
 void vio_resume_start(struct vio_resume *resume);
 

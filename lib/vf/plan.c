@@ -2,7 +2,8 @@
 /*
  * The engine. A plan is at one step and in one phase of it; what ends a phase, now
  * or later, leads to the next. Undoing goes on after a step that fails, since the
- * others can still be undone, and leaves the journal as it is for a recovery.
+ * others can still be undone, and leaves the journal as it is for a recovery; but
+ * not after one that is a gate to the others.
  *
  * A plan that is fenced stops where it stands: the VF is somebody else's.
  */
@@ -58,6 +59,23 @@ static int start_undo(struct vio_plan *plan)
 	return 0;
 }
 
+/* Of an undoing: a step has failed. 0: go on. */
+static int leave_undo(struct vio_plan *plan, const char *gate, int ret)
+{
+	if (ret == -ENODEV)
+		plan->is_gone = !vio_plan_is_there(plan);
+	/* Not gone, but somebody else's affair meanwhile. */
+	if (gate && ret == -ENODEV && !plan->is_gone)
+		ret = -EBUSY;
+	if (!plan->undo_result)
+		plan->undo_result = ret;
+	if (ret != -ESTALE && (!gate || plan->is_gone))
+		return 0;
+	if (gate)
+		vio_plan_fail(plan, ret, "%s", gate);
+	return finish(plan);
+}
+
 /*
  * A function goes when it likes: what a step then finds missing, a file or a way to
  * reset it, is that. Of a lease that is not ours nothing is known.
@@ -73,20 +91,17 @@ static int explain(struct vio_plan *plan, int ret)
 /* A step has ended. */
 static int leave(struct vio_plan *plan, int ret)
 {
+	const char *gate = plan->now->steps[plan->at].gate;
+
 	plan->phase = VIO_PLAN_NEXT;
 	plan->at++;
 	if (ret >= 0)
 		return 0;
 	ret = explain(plan, ret);
-	if (!plan->is_undoing)
-		plan->result = ret;
-	else if (!plan->undo_result)
-		plan->undo_result = ret;
-	if (plan->is_undoing && ret == -ENODEV)
-		plan->is_gone = !vio_plan_is_there(plan);
-	if (ret == -ESTALE)
-		return finish(plan);
-	return plan->is_undoing ? 0 : start_undo(plan);
+	if (plan->is_undoing)
+		return leave_undo(plan, gate, ret);
+	plan->result = ret;
+	return ret == -ESTALE ? finish(plan) : start_undo(plan);
 }
 
 /* Saved also if it was begun before: the state goes with it. */

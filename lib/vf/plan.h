@@ -29,6 +29,8 @@ struct vio_plan_step {
 	int (*begin)(struct vio_plan *plan);
 	/* What was waited for went well: is it as it should be? NULL: yes. */
 	int (*end)(struct vio_plan *plan);
+	/* Of an undoing: nothing follows if this fails; the words for it. NULL: no. */
+	const char *gate;
 };
 
 struct vio_plan_list {
@@ -99,6 +101,8 @@ int vio_plan_driver_was_begun(const struct vio_plan *plan);
 int vio_plan_read_override(struct vio_plan *plan);
 int vio_plan_keep_override(struct vio_plan *plan);
 int vio_plan_verify_override(struct vio_plan *plan);
+int vio_plan_driver_is_in_the_way(const struct vio_plan *plan);
+int vio_plan_verify_idle(struct vio_plan *plan);
 int vio_plan_unbind(struct vio_plan *plan);
 int vio_plan_verify_unbound(struct vio_plan *plan);
 int vio_plan_set_override(struct vio_plan *plan);

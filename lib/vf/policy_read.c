@@ -7,9 +7,19 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "vf/host_read.h"
 #include "vf/policy.h"
 
 #define ROOM_FIRST 8u
+
+/*
+ * What a claim reads, it reads at once: nothing that another VF's reset could hold up,
+ * unless the request is about it.
+ */
+static uint32_t get_parts(const struct vio_vf_request *request)
+{
+	return request->score || request->flags & VIO_VF_NEED_ACS ? VIO_READ_CONFIG : 0;
+}
 
 /* Room for one more, by doubling. */
 static int grow(const struct vio_env *env, void **all, uint32_t n, uint32_t *room,
@@ -117,7 +127,9 @@ read_pf(struct vio_policy *policy, const struct vio_pci_info *pf, struct vio_err
 
 	if (ret)
 		return ret;
-	ret = vio_host_foreach_vf(policy->host, &pf->addr, add_vf, policy, err);
+	ret = vio_host_foreach_vf_parts(policy->host, &pf->addr,
+					get_parts(policy->request), add_vf, policy,
+					err);
 	/* One that went meanwhile has no VFs to give. */
 	return ret == -ENODEV && !(policy->request->flags & VIO_VF_FROM_PF) ? 0 : ret;
 }
@@ -141,7 +153,8 @@ static int read_one(struct vio_policy *policy, struct vio_error *err)
 	char name[VIO_PCI_ADDR_TEXT_BYTES];
 	int ret;
 
-	ret = vio_host_read_function(policy->host, addr, &pf, err);
+	ret = vio_host_read_function_parts(policy->host, addr,
+					   get_parts(policy->request), &pf, err);
 	if (ret)
 		return ret;
 	vio_pci_addr_print(addr, name);
@@ -160,7 +173,8 @@ int vio_policy_read(struct vio_policy *policy, struct vio_error *err)
 	if (policy->request->flags & VIO_VF_FROM_PF)
 		ret = read_one(policy, err);
 	else
-		ret = vio_host_foreach_pf(policy->host, visit_pf, &walk, err);
+		ret = vio_host_foreach_pf_parts(
+			policy->host, get_parts(policy->request), visit_pf, &walk, err);
 	if (ret == -ENOMEM)
 		return vio_fail(err, ret, "claim: no memory");
 	return ret;

@@ -12,6 +12,7 @@
 #include "core/bits.h"
 #include "core/error.h"
 #include "core/params.h"
+#include "vf/host_read.h"
 #include "vf/numvfs.h"
 
 #define ADDRS_STEP 64u /* room grows by */
@@ -219,7 +220,7 @@ static int collect(struct recovery *r, struct vio_error *err)
 	if (!ret)
 		ret = vio_lease_prepare(r->host);
 	if (!ret)
-		ret = vio_host_foreach_pf(r->host, add_pf, r, NULL);
+		ret = vio_host_foreach_pf_parts(r->host, 0, add_pf, r, NULL);
 	if (!ret)
 		ret = vio_lease_foreach(r->host, add_addr, r);
 	if (ret)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A resize: everybody lets go, the number changes, every VF becomes what it was, and
- * only when all of that is true are the users told to go on. What fails before leads back to the old number by the same way, so that users see one
- * pause, whatever became of it.
+ * only when all of that is true are the users told to go on. What fails before leads
+ * back to the old number by the same way, so that users see one pause, whatever became
+ * of it.
  *
  * The kernel is not asked before the last user has let go: a VF that somebody holds
  * would keep the writer in the kernel, where no signal reaches it.
@@ -14,24 +15,10 @@
 #include "core/params.h"
 #include "vf/resize.h"
 
-/* Of a VF that is ours while it lasts: nobody calls it. */
-static void busy(void *opaque, int result, const struct vio_error *err)
-{
-	(void)opaque;
-	(void)result;
-	(void)err;
-}
-
+/* Ours while it lasts: busy, with no operation of its own. */
 static void occupy(struct vio_vf *vf)
 {
-	vf->done = busy;
 	vf->info.state = VIO_VF_BUSY;
-}
-
-static void vacate(struct vio_vf *vf, uint32_t state)
-{
-	vf->done = NULL;
-	vf->info.state = state;
 }
 
 /* The first failure is what is told. */
@@ -47,13 +34,13 @@ static void give_back(struct vio_resize_vf *vf)
 {
 	switch (vf->state) {
 	case VIO_RESIZE_VF_BACK:
-		vacate(vf->vf, VIO_VF_HELD);
+		vf->vf->info.state = VIO_VF_HELD;
 		vio_pause_tell_resumed(vf->vf, 1);
 		break;
 	case VIO_RESIZE_VF_PAUSED:
 	case VIO_RESIZE_VF_LET_GO:
 	case VIO_RESIZE_VF_NOT_BACK:
-		vacate(vf->vf, VIO_VF_PAUSED);
+		vf->vf->info.state = VIO_VF_PAUSED;
 		break;
 	case VIO_RESIZE_VF_IN_USE:
 		break;
@@ -103,7 +90,7 @@ static void restored(struct vio_plan *plan, int result)
 {
 	struct vio_resize *resize = plan->opaque;
 
-	(void)result; /* if it could not be, the PF is left to a recovery */
+	resize->is_left = result < 0;
 	resize->times.kernel_ns += plan->kernel_ns;
 	resume_next(resize);
 }
@@ -180,20 +167,13 @@ static struct vio_resize_vf *find_next(struct vio_resize *resize)
 	return any;
 }
 
-/* The number was not restored: to be recovered, and so not free. */
-static int is_left(const struct vio_resize *resize)
-{
-	return resize->is_restoring &&
-	       vio_numvfs_count(resize->host, &resize->pf.addr) !=
-		       (int)resize->pf.n_vfs;
-}
-
+/* What was not begun needs no end, and what is left to a recovery must not be free. */
 static void commit(struct vio_resize *resize)
 {
-	if (is_left(resize))
-		finish(resize);
-	else
+	if (resize->is_begun && !resize->is_left)
 		start_plan(resize, &vio_numvfs_commit, NULL, committed);
+	else
+		finish(resize);
 }
 
 static void resume_next(struct vio_resize *resize)
@@ -231,6 +211,7 @@ static void changed(struct vio_plan *plan, int result)
 	if (result) {
 		note(resize, result, &plan->err);
 		resize->is_restoring = 1;
+		resize->is_left = plan->undo_result < 0;
 	}
 	resume_next(resize);
 }
@@ -239,6 +220,7 @@ static void all_let_go(struct vio_resize *resize)
 {
 	resize->times.pause_ns = vio_now(resize->host->env) - resize->begun_ns;
 	if (!resize->result) {
+		resize->is_begun = 1;
 		start_plan(resize, &vio_numvfs_change, &vio_numvfs_restore, changed);
 		return;
 	}
@@ -272,6 +254,9 @@ static void pause_one(struct vio_resize_vf *vf)
 		occupy(vf->vf);
 		return;
 	}
+	/* It has failed already: who is not asked needs not go on. */
+	if (resize->result)
+		return;
 	ret = vio_vf_pause(vf->vf, resize->params.timeout_ns, let_go, vf, &err);
 	if (ret)
 		note(resize, ret, &err);

@@ -29,7 +29,9 @@ struct vio_resize {
 	struct vio_resize_vf *vfs; /* claimed through the host, of this PF */
 	uint32_t n_vfs;
 	uint32_t n_pausing;
+	int is_begun;     /* the kernel was asked, or the journal says so */
 	int is_restoring; /* the number before: what fails now is not undone */
+	int is_left;      /* could not be restored: for a recovery */
 	int result;
 	struct vio_error err;
 	struct vio_plan plan; /* of the PF */

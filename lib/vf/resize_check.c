@@ -130,9 +130,13 @@ static int lock_pf(struct vio_resize *resize, struct vio_error *err)
 		vio_lease_close(lease);
 		return -ESTALE;
 	}
-	fill_record(resize, &self, &lease->record);
+	/* Destroyed with the resize, whatever comes next. */
 	resize->plan.lease = lease;
-	return 0;
+	/* Now that nobody else changes it: what the number is. */
+	ret = vio_host_read_function(host, &resize->pf.addr, &resize->pf, err);
+	if (!ret)
+		fill_record(resize, &self, &lease->record);
+	return ret;
 }
 
 static int is_same(const struct vio_pci_addr *a, const struct vio_pci_addr *b)

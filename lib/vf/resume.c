@@ -13,7 +13,23 @@
 #include "vf/op.h"
 #include "vf/pause.h"
 
-/* A lease that was taken: whoever recovers finds it. */
+static int is_another(const struct vio_plan *plan)
+{
+	const struct vio_resume *resume = plan->opaque;
+
+	return resume->is_another;
+}
+
+/* In a lease that was taken, or if it was back once: whoever recovers finds it. */
+static int is_paused_unsaved(const struct vio_plan *plan)
+{
+	const struct vio_resume *resume = plan->opaque;
+
+	if (resume->other)
+		return !resume->is_another;
+	return plan->lease->record.state != VIO_JOURNAL_PAUSED;
+}
+
 static int save_paused(struct vio_plan *plan)
 {
 	plan->lease->record.state = VIO_JOURNAL_PAUSED;
@@ -43,23 +59,9 @@ static int begin_claim(struct vio_plan *plan)
 	return 0;
 }
 
-static int is_moved(const struct vio_plan *plan)
-{
-	const struct vio_resume *resume = plan->opaque;
-
-	return resume->give_back == &vio_plan_forget;
-}
-
-static int is_another(const struct vio_plan *plan)
-{
-	const struct vio_resume *resume = plan->opaque;
-
-	return resume->give_back == &vio_plan_undo_all;
-}
-
 static const struct vio_plan_step resume_steps[] = {
 	{ .begin = vio_plan_verify_exists },
-	{ .is_due = is_moved, .begin = save_paused },
+	{ .is_due = is_paused_unsaved, .begin = save_paused },
 	{ .is_due = is_another, .begin = begin_claim },
 	{ .is_due = is_another,
 	  .begin = vio_plan_read_override,
@@ -173,7 +175,8 @@ int vio_resume_prepare(struct vio_resume *resume, struct vio_error *err)
 	int ret;
 
 	resume->other = NULL;
-	resume->give_back = NULL;
+	resume->give_back = &vio_plan_forget;
+	resume->is_another = 0;
 	ret = vio_resume_find_place(vf, &to.addr);
 	vio_pci_addr_print(&vf->info.addr, name);
 	if (ret)
@@ -183,7 +186,6 @@ int vio_resume_prepare(struct vio_resume *resume, struct vio_error *err)
 		to.physfn = vf->info.pf;
 		to.vf_index = vf->info.vf_index;
 		ret = take_lease(resume, &to, err);
-		resume->give_back = &vio_plan_forget;
 	}
 	if (!ret)
 		fill_plan(resume, resume->other ? &vio_plan_forget : NULL);
@@ -239,29 +241,51 @@ check_pf(struct vio_host *host, const struct vio_pci_addr *pf, struct vio_error 
 	return 0;
 }
 
-int vio_resume_prepare_to(struct vio_resume *resume, const struct vio_pci_addr *to,
-			  struct vio_error *err)
+/* As another VF. */
+static int prepare_to(struct vio_resume *resume, const struct vio_pci_addr *to,
+		      struct vio_error *err)
 {
 	struct vio_pci_info info = VIO_PCI_INFO_INIT;
 	struct vio_vf *vf = resume->vf;
 	int ret;
 
 	resume->other = NULL;
+	resume->is_another = 1;
 	ret = vio_host_read_function(vf->host, to, &info, err);
 	if (!ret)
 		ret = check_alike(vf, &info, err);
 	if (!ret)
 		ret = take_lease(resume, &info, err);
+	if (!ret)
+		fill_plan(resume, &vio_plan_undo_all);
+	return ret;
+}
+
+static int
+prepare(struct vio_resume *resume, const struct vio_pci_addr *to, struct vio_error *err)
+{
+	struct vio_vf *vf = resume->vf;
+	struct vio_pci_addr place = { .domain = 0 };
+	const int found = vio_resume_find_place(vf, &place);
+	int ret;
+
+	if (found && found != -ENODEV)
+		return vio_fail(err, found, "resume: the VFs of its PF: %s",
+				strerrordesc_np(-found));
+	/* At the old address may be a function by now that is not of this lease. */
+	resume->give_back = !found && is_same(&place, &vf->info.addr)
+				    ? &vio_plan_undo_all
+				    : &vio_plan_forget;
+	if (to && (found || !is_same(&place, to)))
+		ret = prepare_to(resume, to, err);
+	else
+		ret = vio_resume_prepare(resume, err);
 	/* After the lease, see vio_lease_open_pf(). */
 	if (!ret)
-		ret = check_pf(vf->host, &info.physfn, err);
-	if (ret) {
+		ret = check_pf(vf->host, &resume->plan.lease->record.pf, err);
+	if (ret)
 		vio_lease_close(resume->other);
-		return ret;
-	}
-	resume->give_back = &vio_plan_undo_all;
-	fill_plan(resume, &vio_plan_undo_all);
-	return 0;
+	return ret;
 }
 
 static void gave_back(struct vio_plan *plan, int result)
@@ -340,7 +364,7 @@ static int check(const struct vio_vf *vf, struct vio_error *err)
 	if (vio_env_is_child(vf->host->env))
 		return vio_fail(err, -ECHILD, "%s: claimed by the parent process",
 				name);
-	if (vf->done)
+	if (vf->done || vf->info.state == VIO_VF_BUSY)
 		return vio_fail(err, -EBUSY, "%s: an operation is under way", name);
 	if (vf->info.state != VIO_VF_PAUSED)
 		return vio_fail(err, -EINVAL, "%s: it is not paused", name);
@@ -349,6 +373,7 @@ static int check(const struct vio_vf *vf, struct vio_error *err)
 				"%s: the context has neither io_uring nor a lent "
 				"thread",
 				name);
+	/* Meanwhile there may be nothing to be found. */
 	return check_pf(vf->host, &vf->info.pf, err);
 }
 
@@ -366,10 +391,7 @@ int vio_vf_resume(struct vio_vf *vf, const struct vio_pci_addr *to, vio_vf_done_
 		return vio_fail(err, -ENOMEM, "resume: no memory");
 	resume->vf = vf;
 	resume->done = resume_done;
-	if (to && !is_same(to, &vf->info.addr))
-		ret = vio_resume_prepare_to(resume, to, err);
-	else
-		ret = vio_resume_prepare(resume, err);
+	ret = prepare(resume, to, err);
 	if (ret) {
 		VIO_DELETE(vf->host->env, resume);
 		return ret;

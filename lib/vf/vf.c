@@ -35,11 +35,19 @@ void vio_vf_destroy(struct vio_vf *vf)
 	VIO_DELETE(vf->host->env, vf);
 }
 
+void vio_vf_print_name(const struct vio_vf *vf, char name[VIO_VF_NAME_BYTES])
+{
+	if (vf->mdev[0])
+		memcpy(name, vf->mdev, sizeof(vf->mdev));
+	else
+		vio_pci_addr_print(&vf->info.addr, name);
+}
+
 static int check_idle(const struct vio_vf *vf, int closed_only, struct vio_error *err)
 {
-	char name[VIO_PCI_ADDR_TEXT_BYTES];
+	char name[VIO_VF_NAME_BYTES];
 
-	vio_pci_addr_print(&vf->info.addr, name);
+	vio_vf_print_name(vf, name);
 	if (vio_env_is_child(vf->host->env))
 		return vio_fail(err, -ECHILD, "%s: claimed by the parent process",
 				name);
@@ -59,9 +67,9 @@ static int check_idle(const struct vio_vf *vf, int closed_only, struct vio_error
 
 static int check_there(const struct vio_vf *vf, struct vio_error *err)
 {
-	char name[VIO_PCI_ADDR_TEXT_BYTES];
+	char name[VIO_VF_NAME_BYTES];
 
-	vio_pci_addr_print(&vf->info.addr, name);
+	vio_vf_print_name(vf, name);
 	if (vf->info.state == VIO_VF_PAUSED)
 		return vio_fail(err, -EBUSY, "%s: it is paused", name);
 	if (vf->info.state != VIO_VF_LOST)

@@ -15,6 +15,9 @@ struct vio_task;
 struct vio_lease_file; /* lease.c: lock and journal */
 struct vio_vfio;
 
+#define VIO_MDEV_BYTES    37u /* a UUID as text */
+#define VIO_VF_NAME_BYTES VIO_MDEV_BYTES
+
 struct vio_vf {
 	struct vio_list node; /* in host->vfs */
 	struct vio_host *host;
@@ -27,7 +30,15 @@ struct vio_vf {
 	struct vio_pause_ops pause_ops; /* callbacks NULL: it cannot be paused */
 	/* Of a pause that waits for the user: run when an operation ends. Or NULL. */
 	struct vio_task *waiter;
+	/*
+	 * A mediated device: nobody's claim, made to be opened, and gone once it is
+	 * closed. Empty: a VF, and what this is named by is its address.
+	 */
+	char mdev[VIO_MDEV_BYTES];
 };
+
+/* As in sysfs, and in every line about it. */
+void vio_vf_print_name(const struct vio_vf *vf, char name[VIO_VF_NAME_BYTES]);
 
 /*
  * Begins an operation: -EBUSY if one is under way, or the VF is paused (or, with

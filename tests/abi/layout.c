@@ -21,6 +21,7 @@
 #include <vio/unstable/limit.h>
 #include <vio/vf.h>
 #include <vio/vfio.h>
+#include <vio/vfio_migration.h>
 #include <vio/view.h>
 
 #define SIZE(type, bytes)                                                              \
@@ -437,6 +438,17 @@ FIELD(vio_vfio_params, iommu, 8, 8);
 FIELD(vio_vfio_params, requested, 16, 8);
 FIELD(vio_vfio_params, failed, 24, 8);
 FIELD(vio_vfio_params, opaque, 32, 8);
+
+SIZE(vio_vfio_migration, 12);
+FIELD(vio_vfio_migration, size, 0, 4);
+FIELD(vio_vfio_migration, features, 4, 4);
+FIELD(vio_vfio_migration, state, 8, 4);
+
+SIZE(vio_vfio_precopy, 24);
+FIELD(vio_vfio_precopy, size, 0, 4);
+FIELD(vio_vfio_precopy, flags, 4, 4);
+FIELD(vio_vfio_precopy, initial_bytes, 8, 8);
+FIELD(vio_vfio_precopy, dirty_bytes, 16, 8);
 
 SIZE(vio_view_ops, 56);
 FIELD(vio_view_ops, size, 0, 4);

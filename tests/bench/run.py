@@ -3,7 +3,7 @@
 """Runs benchmarks and writes the page of results.
 
 A result is a JSON object on a line of its own. One that lacks its peer, its
-spread or the number of runs is no result: a figure alone says nothing. A
+spread, its control or the number of runs is no result: a figure alone says nothing. A
 benchmark that prints none, or that a gate of its own fails, fails.
 """
 import argparse
@@ -14,15 +14,16 @@ import subprocess
 import sys
 
 KEYS = ('bench', 'params', 'value', 'unit', 'peer', 'peer_value', 'ratio', 'spread',
-        'runs')
+        'aa_ratio', 'runs')
 HEAD = '''# Performance
 
 Measured by `tests/bench/run.sh` against the peer or floor named, in the same
 run, interleaved. Ratios and instruction counts are gates; times are printed and
-depend on the machine, here {machine}.
+depend on the machine, here {machine}. A/A is the peer
+against itself in the same rounds: its distance from 1 is noise.
 
-| benchmark | parameters | value | peer | peer's value | ratio | spread | runs |
-| --- | --- | --- | --- | --- | --- | --- | --- |
+| benchmark | parameters | value | peer | peer's value | ratio | spread | A/A | runs |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- |
 '''
 
 
@@ -80,7 +81,8 @@ def row(result):
     unit = result['unit']
     cells = [result['bench'], params, f'{number(result["value"])} {unit}',
              result['peer'], f'{number(result["peer_value"])} {unit}',
-             number(result['ratio']), number(result['spread']), number(result['runs'])]
+             number(result['ratio']), number(result['spread']),
+             number(result['aa_ratio']), number(result['runs'])]
     return '| ' + ' | '.join(cells) + ' |\n'
 
 

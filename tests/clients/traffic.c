@@ -124,7 +124,7 @@ write_packet(struct stream *stream, struct vio_chain *chains, uint32_t n_chains)
 	tally_add(&stream->tally.sent, 1);
 }
 
-/* Makes a packet from this chain on; returns how many it took, 0: more than there are. */
+/* Makes a packet from this chain on; how many it took, 0: more than there are. */
 static uint32_t fill(struct stream *stream, uint32_t from)
 {
 	struct lane *lane = &stream->lanes[RECEIVE];

@@ -78,6 +78,8 @@ static int store_unbind(void *opaque, const char *buf, size_t n)
 	function = vio_fake_pci_find(driver->pci, name);
 	if (!function || strcmp(function->driver, driver->name))
 		return -ENODEV;
+	if (driver->keeps)
+		return -driver->keeps;
 	function->driver[0] = '\0';
 	print_path(path, "bus/pci/devices/%s/driver", function->name);
 	vio_fake_remove(function->pci->fake, path);
@@ -286,6 +288,7 @@ static void make_vfs(struct vio_fake_function *pf, uint32_t n)
 			 place / 8 & 0x1f, place % 8);
 		vf = vio_fake_pci_add_vf(pf->pci, pf, name, "igbvf", -1);
 		vf->config.spoofchk = 1;
+		vf->config.n_msix = pf->vf_msix;
 	}
 }
 
@@ -322,7 +325,7 @@ static int store_numvfs(void *opaque, const char *buf, size_t n)
 	if (wanted && wanted == pf->refused_vfs)
 		return -ENOMEM;
 	if (wanted)
-		make_vfs(pf, wanted);
+		make_vfs(pf, wanted - (wanted == pf->scanty_vfs));
 	else
 		remove_vfs(pf);
 	return 0;
@@ -435,10 +438,10 @@ void vio_fake_pci_print(const struct vio_fake_pci *pci, char *buf)
 		n += (size_t)snprintf(
 			buf + n, VIO_FAKE_PCI_SNAPSHOT - n,
 			"%s driver=%s override=%s mac=%02x%02x vlan=%u/%u/%x "
-			"rate=%u-%u spoofchk=%u trust=%u link=%u\n",
+			"rate=%u-%u spoofchk=%u trust=%u link=%u msix=%u\n",
 			f->name, f->driver, f->override, c->mac[0], c->mac[5], c->vlan,
 			c->qos, c->vlan_protocol, c->min_tx_mbps, c->max_tx_mbps,
-			c->spoofchk, c->trust, c->link_state);
+			c->spoofchk, c->trust, c->link_state, c->n_msix);
 		assert_true(n < VIO_FAKE_PCI_SNAPSHOT);
 	}
 }

@@ -37,7 +37,9 @@ struct vio_fake_function {
 	/* Of a PF. */
 	uint32_t autoprobe;
 	uint32_t refused_vfs; /* the number that its driver does not make; 0: none */
+	uint32_t scanty_vfs;  /* the number instead of which it makes one less */
 	uint32_t vf_offset;   /* from function to function, 0 at first: 128, as igb */
+	uint32_t vf_msix;     /* vectors of a VF that was just made; 0: not to be had */
 	uint32_t n_writes;    /* of sriov_numvfs */
 	struct vio_vf_config config; /* what the PF holds for it */
 };
@@ -50,6 +52,7 @@ struct vio_fake_pci {
 		struct vio_fake_pci *pci;
 		char name[32];
 		int refuses; /* its probe fails */
+		int keeps;   /* what it is bound to: an unbind fails with this errno */
 	} drivers[VIO_FAKE_PCI_DRIVERS];
 	uint32_t n_drivers;
 	int32_t next_group;

@@ -393,7 +393,7 @@ static void a_lease_outlives_its_claimant_with_who_attached_it(void **state)
 	assert_int_equal(close_owner(NULL), 0);
 }
 
-/* A message that nobody took ends with its socket, and the lease is then a dead one's. */
+/* A message that nobody took ends with its socket, its lease is then a dead one's. */
 static void a_lease_that_nobody_attaches_is_recovered(void **state)
 {
 	struct helper helper = helper_create(claim_and_detach);

@@ -11,7 +11,8 @@ set -euo pipefail
 
 guest_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 declare -A disk_pid=() disk_sum=() guest_devices=()
-guest_args=() guest_files=() guest_words='' guest_pid='' disk_end=0 work=''
+guest_args=() guest_files=() guest_words='' guest_kernel='' guest_pid=''
+disk_end=0 work=''
 
 host_die()
 {
@@ -199,13 +200,14 @@ host_answer()
 
 # Runs the guest with the disks that are open. $1 is a function that gets each line
 # of output, $2 the time limit; the rest are the guest's commands. guest_words are
-# more arguments of its kernel.
+# more arguments of its kernel, guest_kernel another one than Debian's.
 guest_run()
 {
 	local show=$1 limit=$2 rc=0 line from to file
 	local -a question options=()
 
 	shift 2
+	[[ -z $guest_kernel ]] || options+=(-k "$guest_kernel")
 	for file in "${guest_files[@]}"; do
 		options+=(-f "$file")
 	done

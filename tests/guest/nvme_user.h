@@ -24,7 +24,7 @@ struct nvme_identity {
 	uint16_t vendor;
 };
 
-/* Connects the interrupts, then enables the controller: see vio_vfio_set_interrupts(). */
+/* Connects interrupts, then enables the controller: see vio_vfio_set_interrupts(). */
 struct nvme_user *nvme_user_open(struct vio_vfio *vfio, struct vio_iommu *iommu);
 /* Disables the controller and takes the memory back; the function stays open. */
 void nvme_user_close(struct nvme_user *nvme);

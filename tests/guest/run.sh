@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# The guest suite: run.sh BUILD_DIR [--soak]. The programs of one set of devices run
-# in one boot. What they say is shown as it is, CMocka's lines and the count of boots
-# that were tried again; the last line sums up. A test that began and did not end
-# well counts as failed, whatever became of the guest.
+# The guest suite: run.sh BUILD_DIR [--soak] [--iommufd[=BZIMAGE]]. The programs of one
+# set of devices run in one boot. What they say is shown as it is, CMocka's lines and
+# the count of boots that were tried again; the last line sums up. A test that began
+# and did not end well counts as failed, whatever became of the guest.
 
 set -euo pipefail
 
@@ -48,7 +48,7 @@ run_block_suite()
 	disk_open scratch --control "$work/scratch.control"
 	guest_files=("$build"/tests/guest/guest_{files,disk,queues,rate})
 	guest_run show "$limit" "guest_files $write_mib" guest_disk guest_queues \
-		"guest_rate $seconds" || broken=1
+		guest_rate || broken=1
 	for name in files fixed scratch; do
 		check "the_device_of_${name}_stops_cleanly" disk_close "$name"
 	done
@@ -70,10 +70,11 @@ run_vf_suite()
 		-device "nvme-subsys,id=subsys"
 		-device "nvme,bus=port1,serial=vio,subsys=subsys,$pool,$each"
 	)
-	guest_files=("$build"/tests/guest/guest_{vfconf,netdevsim}
-		"$("$guest_dir/netdevsim.sh")/netdevsim.ko")
+	guest_files=("$build"/tests/guest/guest_{vfconf,netdevsim,mtty}
+		"$("$guest_dir/modules.sh")"/{netdevsim,mtty}.ko)
 	guest_run show "$limit" guest_vfconf \
-		"modprobe -a psample macsec udp_tunnel" guest_netdevsim || broken=1
+		"modprobe -a psample macsec udp_tunnel" guest_netdevsim \
+		guest_mtty || broken=1
 }
 
 # The same behind an IOMMU, with a disk that reads as zeros. A loaded host can be too
@@ -94,8 +95,8 @@ run_vfio_suite()
 	# With more processors the emulator can end in an assertion of its own when
 	# BARs come and go below another one.
 	guest_args+=(-smp 1)
-	guest_files=("$build"/tests/guest/guest_{inventory,claim,claimants})
-	guest_run show "$limit" guest_inventory guest_claim \
+	guest_files=("$build"/tests/guest/guest_{inventory,claim,claimants,jail})
+	guest_run show "$limit" guest_inventory guest_claim guest_jail \
 		"guest_claimants $claim_seconds $claim_cycles" || broken=1
 	guest_words=''
 }
@@ -112,6 +113,23 @@ run_events_suite()
 	guest_words="intel_iommu=on no_timer_check"
 	guest_files=("$build"/tests/guest/guest_{unplug,aer})
 	guest_run show "$limit" guest_unplug guest_aer || broken=1
+	guest_words=''
+}
+
+# A guest of the guest, which has a VF: the emulated processor has the extensions for
+# virtual machines. With more processors see above.
+run_nested_suite()
+{
+	guest_args=(
+		-device "intel-iommu,intremap=on,caching-mode=on"
+		-device "pcie-root-port,id=port0,slot=1,chassis=1"
+		-netdev "hubport,id=net0,hubid=0"
+		-device "igb,bus=port0,netdev=net0"
+		-smp 1
+	)
+	guest_words="intel_iommu=on no_timer_check"
+	guest_files=("$build"/tests/guest/{guest_nested,nested_program})
+	guest_run show "$limit" guest_nested || broken=1
 	guest_words=''
 }
 
@@ -150,6 +168,17 @@ run_vioctl_suite()
 	check vioctl_shows_every_field_as_lspci_does \
 		python3 "$guest_dir/vioctl_lspci.py" "$work/functions"
 	guest_words=''
+}
+
+# With the devices of run_vfio_suite and a kernel that has iommufd: once more all that
+# goes another way there.
+run_iommufd_suite()
+{
+	guest_kernel=$1
+	guest_words="intel_iommu=on no_timer_check"
+	guest_files=("$build"/tests/guest/guest_{vfio,mtty})
+	guest_run show "$limit" "guest_vfio iommufd" "guest_mtty iommufd" || broken=1
+	guest_kernel='' guest_words=''
 }
 
 journal_needs_replay()
@@ -193,15 +222,23 @@ run_kill()
 
 main()
 {
-	local files
+	local files option kernel=''
 
-	[[ $# -ge 1 && -d $1 ]] || host_die "usage: run.sh BUILD_DIR [--soak]"
-	mib=32 write_mib=8 seconds=3 limit=240 kills=(20)
+	[[ $# -ge 1 && -d $1 ]] ||
+		host_die "usage: run.sh BUILD_DIR [--soak] [--iommufd[=BZIMAGE]]"
+	mib=32 write_mib=8 limit=240 kills=(20)
 	claim_seconds=10 claim_cycles=15
-	if [[ ${2:-} = --soak ]]; then
-		mib=256 write_mib=64 seconds=10 limit=600 kills=(10 20 40 80 120)
-		claim_seconds=60 claim_cycles=100
-	fi
+	for option in "${@:2}"; do
+		case $option in
+		--soak)
+			mib=256 write_mib=64 limit=600
+			kills=(10 20 40 80 120) claim_seconds=60 claim_cycles=100
+			;;
+		--iommufd) kernel=$("$guest_dir/kernel.sh") ;;
+		--iommufd=*) kernel=${option#*=} ;;
+		*) host_die "unknown option $option" ;;
+		esac
+	done
 	: >"$1/guest.log"
 	host_open "$1" "$1/guest.log"
 	run_block_suite
@@ -209,6 +246,8 @@ main()
 	run_vfio_suite
 	run_events_suite
 	run_vioctl_suite
+	[[ -z $kernel ]] || run_iommufd_suite "$kernel"
+	run_nested_suite
 	for files in "${kills[@]}"; do
 		run_kill "$files"
 	done

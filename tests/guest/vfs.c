@@ -6,7 +6,10 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
+
+#include <linux/nvme_ioctl.h>
 
 #include "vfs.h"
 
@@ -116,6 +119,24 @@ int vfs_create(void)
 		function_read_state(vfs_names[i], &before[i]);
 	read_links(links_before);
 	return strcmp(before[0].driver, "igbvf");
+}
+
+int vfs_free_nvme_pool(void)
+{
+	const int fd = open("/dev/nvme0", O_RDWR | O_CLOEXEC);
+	int ret = 0;
+
+	if (fd < 0)
+		return -1;
+	for (unsigned int type = 0; type < 2; type++) {
+		struct nvme_admin_cmd command = { .opcode = 0x1c,
+						  .cdw10 = 1 | type << 8 };
+
+		ret |= ioctl(fd, NVME_IOCTL_ADMIN_CMD, &command);
+	}
+	ret |= ioctl(fd, NVME_IOCTL_RESET);
+	close(fd);
+	return ret;
 }
 
 int vfs_destroy(void)

@@ -29,6 +29,9 @@ void function_read_state(const char *name, struct function_state *out);
 int vfs_create(void);
 int vfs_destroy(void);
 
+/* The NVMe controller keeps none of what VFs can be given; resets it. 0 or -1. */
+int vfs_free_nvme_pool(void);
+
 /* The test fails if a driver, an override or a setting is not as it was made. */
 void vfs_assert_as_before(void);
 

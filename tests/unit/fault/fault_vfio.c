@@ -71,6 +71,12 @@ void machine_setup_vfio(struct fault_scene *scene)
 	assert_int_equal(open_function(scene, &scene->machine->vfio), 0);
 }
 
+void machine_setup_vfio_iommufd(struct fault_scene *scene)
+{
+	setup_iommufd(scene);
+	assert_int_equal(open_function(scene, &scene->machine->vfio), 0);
+}
+
 static int open_out(struct fault_scene *scene)
 {
 	struct vio_vfio *vfio = scene->out;
@@ -123,7 +129,7 @@ static void setup_connected(struct fault_scene *scene)
 	assert_int_equal(set_interrupts(scene), 0);
 }
 
-/* Interrupts that cannot be taken away go with the file: it is closed whatever fails. */
+/* Interrupts that cannot be taken away go with the file: closed whatever fails. */
 static int close_function(struct fault_scene *scene)
 {
 	struct fault_machine *m = scene->machine;

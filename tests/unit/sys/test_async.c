@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Calls that can block, by io_uring and by a lent thread. What both must do is
- * tested twice, what io_uring alone does in test_uring.c; a machine whose kernel refuses io_uring skips one half, and says
- * so. The other half includes that refusal, simulated.
+ * tested twice, what io_uring alone does in test_uring.c; a machine whose kernel
+ * refuses io_uring skips one half, and says so. The other half includes that refusal,
+ * simulated.
  */
 #include <fcntl.h>
 #include <pthread.h>

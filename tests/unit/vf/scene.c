@@ -32,6 +32,8 @@ int process_reach(struct process *p)
 {
 	const uint32_t n = __atomic_add_fetch(&p->n_effects, 1, __ATOMIC_RELAXED);
 
+	if (n == p->abort_at)
+		(void)vio_ctx_abort_work(p->ctx);
 	if (n == p->vanish_at)
 		scene_remove_pf(p->scene);
 	if (n == p->die_at)
@@ -56,8 +58,11 @@ static int is_file(const struct process *p, int fd)
 
 static int scene_openat(void *opaque, int dir, const char *path, int flags, mode_t mode)
 {
-	const struct vio_sys *base = base_of(opaque);
+	const struct process *p = opaque;
+	const struct vio_sys *base = base_of(p);
 
+	if (p->on_open)
+		p->on_open(p->on_open_opaque, path);
 	return base->openat(base->opaque, dir, path, flags, mode);
 }
 
@@ -323,6 +328,8 @@ void process_settle(struct process *p)
 {
 	if (vio_async_get_pending(p->ctx->async))
 		vio_test_wait_fd(vio_ctx_get_fd(p->ctx));
+	/* By its lock: what the call has written is seen here. */
+	(void)vio_async_is_able(p->ctx->async);
 }
 
 int process_step(struct process *p)
@@ -340,33 +347,66 @@ int process_claim(struct process *p, struct vio_vf **out)
 		p, vio_vf_claim(p->host, &request, out, process_done, p, &err));
 }
 
+int solo_setup(void **state)
+{
+	struct solo *s = calloc(1, sizeof(*s));
+
+	assert_non_null(s);
+	scene_create(&s->scene);
+	process_start(&s->p, &s->scene);
+	s->request = (struct vio_vf_request)VIO_VF_REQUEST_INIT;
+	s->err = (struct vio_error)VIO_ERROR_INIT;
+	*state = s;
+	return 0;
+}
+
+int solo_teardown(void **state)
+{
+	struct solo *s = *state;
+
+	scene_verify_before(&s->scene);
+	process_end(&s->p);
+	scene_destroy(&s->scene);
+	free(s);
+	return 0;
+}
+
+int solo_claim(struct solo *s)
+{
+	return process_wait(&s->p, vio_vf_claim(s->p.host, &s->request, s->vf,
+						process_done, &s->p, &s->err));
+}
+
+void solo_release(struct solo *s, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		assert_int_equal(
+			process_wait(&s->p, vio_vf_release(s->vf[i], process_done,
+							   &s->p, &s->err)),
+			0);
+}
+
 /* A setting under way: its task brings the end in dispatch. */
 struct setting_task {
 	struct vio_task task;
 	struct vio_setting_call *call;
 	int result;
+	int is_read; /* not before then */
 };
 
-static struct vio_fake_function *function_of(const struct vio_setting_call *call)
-{
-	char name[VIO_PCI_ADDR_TEXT_BYTES];
+static int read_settings(struct vio_setting_call *call);
 
-	vio_pci_addr_print(&call->vf, name);
-	return vio_fake_pci_find(&process_of(call->host)->scene->pci, name);
-}
-
-/* One that went meanwhile has no settings. */
 static void setting_run(struct vio_task *task)
 {
 	struct setting_task *t = VIO_CONTAINER_OF(task, struct setting_task, task);
 	struct vio_setting_call *call = t->call;
-	const int result = function_of(call) ? t->result : -ENODEV;
+	const int result = t->is_read ? read_settings(call) : t->result;
 
 	free(t);
 	call->done(call, result);
 }
 
-static int post(struct vio_setting_call *call, int result)
+static int post_task(struct vio_setting_call *call, int result, int is_read)
 {
 	struct setting_task *t = calloc(1, sizeof(*t));
 
@@ -374,8 +414,22 @@ static int post(struct vio_setting_call *call, int result)
 	t->task.run = setting_run;
 	t->call = call;
 	t->result = result;
+	t->is_read = is_read;
 	vio_loop_post(call->host->env->loop, &t->task);
 	return 0;
+}
+
+static int post(struct vio_setting_call *call, int result)
+{
+	return post_task(call, result, 0);
+}
+
+static struct vio_fake_function *function_of(const struct vio_setting_call *call)
+{
+	char name[VIO_PCI_ADDR_TEXT_BYTES];
+
+	vio_pci_addr_print(&call->vf, name);
+	return vio_fake_pci_find(&process_of(call->host)->scene->pci, name);
 }
 
 static void copy_field(struct vio_vf_config *to, const struct vio_vf_config *from)
@@ -395,31 +449,53 @@ static void copy_field(struct vio_vf_config *to, const struct vio_vf_config *fro
 		to->spoofchk = from->spoofchk;
 	if (from->fields & VIO_VF_TRUST)
 		to->trust = from->trust;
+	if (from->fields & VIO_VF_MSIX)
+		to->n_msix = from->n_msix;
+	if (from->fields & VIO_VF_NVME) {
+		to->nvme_vq = from->nvme_vq;
+		to->nvme_vi = from->nvme_vi;
+	}
 }
 
 int vio_setting_set(struct vio_setting_call *call)
 {
 	struct vio_fake_function *function = function_of(call);
 
+	scene_settings.n_sets++;
 	if (!function)
 		return post(call, -ENODEV);
 	if (call->config.fields & scene_settings.lacks)
 		return post(call, -EOPNOTSUPP);
+	/* As the kernel: not under a driver that counts on them. */
+	if (call->config.fields & VIO_VF_MSIX && function->driver[0])
+		return post(call, -EBUSY);
 	if (process_reach(process_of(call->host)))
 		return post(call, -EIO);
+	scene_settings.n_nvme += !!(call->config.fields & VIO_VF_NVME);
 	if (!(call->config.fields & scene_settings.ignores))
 		copy_field(&function->config, &call->config);
-	return post(call, 0);
+	return post(call, call->config.fields & scene_settings.loses ? -ENOBUFS : 0);
 }
 
-int vio_setting_read(struct vio_setting_call *call)
+static int read_settings(struct vio_setting_call *call)
 {
 	const struct vio_fake_function *function = function_of(call);
 
 	if (!function)
-		return post(call, -ENODEV);
+		return -ENODEV;
+	if (scene_settings.are_missing)
+		return -EOPNOTSUPP;
 	call->config = function->config;
 	call->config.size = sizeof(call->config);
 	call->config.fields = (VIO_VF_TRUST << 1) - 1;
-	return post(call, 0);
+	if (function->config.n_msix)
+		call->config.fields |= VIO_VF_MSIX;
+	if (function->config.nvme_vq)
+		call->config.fields |= VIO_VF_NVME;
+	return 0;
+}
+
+int vio_setting_read(struct vio_setting_call *call)
+{
+	return post_task(call, 0, 1);
 }

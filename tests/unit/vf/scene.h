@@ -40,9 +40,13 @@ struct process {
 	uint32_t n_effects;
 	uint32_t die_at;    /* the effect that it does not live to see; 0: lives */
 	uint32_t fail_at;   /* the effect that fails once, with EIO; 0: none */
+	uint32_t abort_at;  /* the last effect before its thread returns; 0: it stays */
 	uint32_t vanish_at; /* the effect before which the first PF goes; 0: none */
 	enum death death;
 	uint32_t is_dead;
+	/* What others do just before a file is opened by its path; NULL: nothing. */
+	void (*on_open)(void *opaque, const char *path);
+	void *on_open_opaque;
 	/* The last operation. */
 	uint32_t n_done;
 	int result;
@@ -53,6 +57,10 @@ struct process {
 struct scene_settings {
 	uint32_t lacks;   /* fields the driver does not have */
 	uint32_t ignores; /* fields it says yes to and does not set */
+	uint32_t loses;   /* fields of which its answer does not arrive */
+	uint32_t n_sets;  /* counted: how often it was asked to set */
+	int are_missing;  /* nobody has any for a VF */
+	uint32_t n_nvme;  /* times that NVMe's were set */
 };
 extern struct scene_settings scene_settings;
 
@@ -88,5 +96,24 @@ int process_reach(struct process *process);
 
 /* One VF, on vfio-pci. */
 int process_claim(struct process *process, struct vio_vf **out);
+
+/* One process alone on a machine, with what it asks for and what it holds. */
+struct solo {
+	struct scene scene;
+	struct process p;
+	struct vio_vf_request request;
+	struct vio_vf *vf[16];
+	struct vio_error err;
+};
+
+/* Around a test whose state it is; the machine is to be left as it was. */
+int solo_setup(void **state);
+int solo_teardown(void **state);
+
+/* What the request says, into vf. */
+int solo_claim(struct solo *solo);
+
+/* The first @n of vf. */
+void solo_release(struct solo *solo, uint32_t n);
 
 #endif /* TESTS_UNIT_VF_SCENE_H */

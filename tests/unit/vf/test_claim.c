@@ -2,59 +2,9 @@
 /*
  * Claims: what is asked for and what is refused, and who gets what by which policy.
  */
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "scene.h"
 
-struct stage {
-	struct scene scene;
-	struct process p;
-	struct vio_vf_request request;
-	struct vio_vf *vf[8];
-	struct vio_error err;
-};
-
-static int setup(void **state)
-{
-	struct stage *s = calloc(1, sizeof(*s));
-
-	assert_non_null(s);
-	scene_create(&s->scene);
-	process_start(&s->p, &s->scene);
-	s->request = (struct vio_vf_request)VIO_VF_REQUEST_INIT;
-	s->err = (struct vio_error)VIO_ERROR_INIT;
-	*state = s;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct stage *s = *state;
-
-	scene_verify_before(&s->scene);
-	process_end(&s->p);
-	scene_destroy(&s->scene);
-	free(s);
-	return 0;
-}
-
-static int claim(struct stage *s)
-{
-	return process_wait(&s->p, vio_vf_claim(s->p.host, &s->request, s->vf,
-						process_done, &s->p, &s->err));
-}
-
-static void release(struct stage *s, uint32_t n)
-{
-	for (uint32_t i = 0; i < n; i++)
-		assert_int_equal(
-			process_wait(&s->p, vio_vf_release(s->vf[i], process_done,
-							   &s->p, &s->err)),
-			0);
-}
-
-static void expect_refusal(struct stage *s, int code)
+static void expect_refusal(struct solo *s, int code)
 {
 	s->vf[0] = (void *)(uintptr_t)0x5a;
 	assert_int_equal(vio_vf_claim(s->p.host, &s->request, s->vf, process_done,
@@ -76,11 +26,11 @@ static const char *name_of(struct vio_vf *vf, char *buf)
 
 static void a_claim_binds_the_driver_that_was_asked_for(void **state)
 {
-	struct stage *s = *state;
+	struct solo *s = *state;
 	struct vio_vf_info info = VIO_VF_INFO_INIT;
 
 	s->request.tag = "guest 7";
-	assert_int_equal(claim(s), 0);
+	assert_int_equal(solo_claim(s), 0);
 	assert_string_equal(s->scene.vf[0]->driver, "vfio-pci");
 	assert_string_equal(s->scene.vf[0]->override, "vfio-pci");
 	assert_int_equal(vio_vf_read_info(s->vf[0], &info), 0);
@@ -89,34 +39,34 @@ static void a_claim_binds_the_driver_that_was_asked_for(void **state)
 	assert_int_equal(info.is_alive, 1);
 	assert_string_equal(info.tag, "guest 7");
 	assert_string_equal(info.owner, "test");
-	release(s, 1);
+	solo_release(s, 1);
 }
 
 static void no_driver_leaves_the_function_without_one(void **state)
 {
-	struct stage *s = *state;
+	struct solo *s = *state;
 
 	s->request.driver = "";
-	assert_int_equal(claim(s), 0);
+	assert_int_equal(solo_claim(s), 0);
 	assert_string_equal(s->scene.vf[0]->driver, "");
 	assert_string_equal(s->scene.vf[0]->override, "");
-	release(s, 1);
+	solo_release(s, 1);
 }
 
 static void the_driver_that_is_bound_already_stays_bound(void **state)
 {
-	struct stage *s = *state;
+	struct solo *s = *state;
 
 	s->request.driver = "igbvf";
-	assert_int_equal(claim(s), 0);
+	assert_int_equal(solo_claim(s), 0);
 	assert_string_equal(s->scene.vf[0]->driver, "igbvf");
-	release(s, 1);
+	solo_release(s, 1);
 	assert_int_equal(s->scene.vf[0]->n_resets, 1);
 }
 
 static void a_driver_that_is_not_loaded_is_refused_before_anything(void **state)
 {
-	struct stage *s = *state;
+	struct solo *s = *state;
 
 	s->request.driver = "uio_pci_generic";
 	expect_refusal(s, -ENOENT);
@@ -126,7 +76,7 @@ static void a_path_in_a_name_is_refused(void **state)
 {
 	static const char *const names[] = { "../igbvf", "a/b", "igbvf\n", "a b",
 					     "a_name_of_thirty_two_characters_" };
-	struct stage *s = *state;
+	struct solo *s = *state;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		s->request.driver = names[i];
@@ -136,7 +86,7 @@ static void a_path_in_a_name_is_refused(void **state)
 
 static void a_tag_that_would_forge_a_line_is_refused(void **state)
 {
-	struct stage *s = *state;
+	struct solo *s = *state;
 
 	s->request.tag = "a\nb";
 	expect_refusal(s, -EINVAL);
@@ -144,7 +94,7 @@ static void a_tag_that_would_forge_a_line_is_refused(void **state)
 
 static void a_tag_of_64_bytes_is_refused(void **state)
 {
-	struct stage *s = *state;
+	struct solo *s = *state;
 	char tag[65];
 
 	memset(tag, 'x', 64);
@@ -155,7 +105,7 @@ static void a_tag_of_64_bytes_is_refused(void **state)
 
 static void numbers_out_of_range_are_refused(void **state)
 {
-	struct stage *s = *state;
+	struct solo *s = *state;
 
 	s->request.n = 0;
 	expect_refusal(s, -EINVAL);
@@ -178,7 +128,7 @@ static void numbers_out_of_range_are_refused(void **state)
 static void a_vlan_of_4095_is_refused(void **state)
 {
 	struct vio_vf_config config = VIO_VF_CONFIG_INIT;
-	struct stage *s = *state;
+	struct solo *s = *state;
 
 	config.fields = VIO_VF_VLAN;
 	config.vlan = 4095;
@@ -189,7 +139,7 @@ static void a_vlan_of_4095_is_refused(void **state)
 static void a_rate_over_the_link_of_the_chosen_pf_is_refused(void **state)
 {
 	struct vio_vf_config config = VIO_VF_CONFIG_INIT;
-	struct stage *s = *state;
+	struct solo *s = *state;
 
 	config.fields = VIO_VF_MAX_RATE;
 	config.max_tx_mbps = 2000;
@@ -201,7 +151,7 @@ static void a_rate_over_the_link_of_the_chosen_pf_is_refused(void **state)
 
 static void a_function_that_is_not_there_is_enodev(void **state)
 {
-	struct stage *s = *state;
+	struct solo *s = *state;
 
 	s->request.flags = VIO_VF_FROM_PF;
 	assert_int_equal(vio_pci_addr_parse("0000:77:00.0", &s->request.pf), 0);
@@ -210,7 +160,7 @@ static void a_function_that_is_not_there_is_enodev(void **state)
 
 static void a_function_that_is_no_pf_is_eopnotsupp(void **state)
 {
-	struct stage *s = *state;
+	struct solo *s = *state;
 
 	s->request.flags = VIO_VF_FROM_PF;
 	assert_int_equal(vio_pci_addr_parse("0000:01:10.0", &s->request.pf), 0);
@@ -219,7 +169,7 @@ static void a_function_that_is_no_pf_is_eopnotsupp(void **state)
 
 static void more_than_there_are_is_enospc_and_none_is_taken(void **state)
 {
-	struct stage *s = *state;
+	struct solo *s = *state;
 
 	s->request.n = SCENE_VFS + 1;
 	expect_refusal(s, -ENOSPC);
@@ -227,48 +177,48 @@ static void more_than_there_are_is_enospc_and_none_is_taken(void **state)
 
 static void all_claimed_is_enospc(void **state)
 {
-	struct stage *s = *state;
+	struct solo *s = *state;
 
 	s->request.n = SCENE_VFS;
-	assert_int_equal(claim(s), 0);
+	assert_int_equal(solo_claim(s), 0);
 	s->request.n = 1;
 	assert_int_equal(vio_vf_claim(s->p.host, &s->request, s->vf + 4, process_done,
 				      &s->p, &s->err),
 			 -ENOSPC);
 	assert_non_null(strstr(s->err.text, "4 of 4 claimed"));
-	release(s, SCENE_VFS);
+	solo_release(s, SCENE_VFS);
 }
 
 static void a_pf_whose_vfs_are_claimed_is_ebusy_and_names_the_holder(void **state)
 {
-	struct stage *s = *state;
+	struct solo *s = *state;
 
 	s->request.flags = VIO_VF_FROM_PF;
 	assert_int_equal(vio_pci_addr_parse("0000:01:00.0", &s->request.pf), 0);
 	s->request.n = 2;
-	assert_int_equal(claim(s), 0);
+	assert_int_equal(solo_claim(s), 0);
 	s->request.n = 1;
 	assert_int_equal(vio_vf_claim(s->p.host, &s->request, s->vf + 4, process_done,
 				      &s->p, &s->err),
 			 -EBUSY);
 	assert_non_null(strstr(s->err.text, "claimed by test"));
-	release(s, 2);
+	solo_release(s, 2);
 }
 
 static void a_driver_that_does_not_bind_is_undone_for_all_vfs(void **state)
 {
-	struct stage *s = *state;
+	struct solo *s = *state;
 
 	s->request.n = 2;
 	s->scene.pci.drivers[1].refuses = 1;
-	assert_int_equal(claim(s), -EIO);
+	assert_int_equal(solo_claim(s), -EIO);
 	assert_non_null(strstr(s->p.why, "vfio-pci has not taken it"));
 }
 
 static void a_setting_the_driver_lacks_is_undone_for_all_vfs(void **state)
 {
 	struct vio_vf_config config = VIO_VF_CONFIG_INIT;
-	struct stage *s = *state;
+	struct solo *s = *state;
 
 	config.fields = VIO_VF_MAC | VIO_VF_TRUST;
 	config.mac[0] = 2;
@@ -276,92 +226,92 @@ static void a_setting_the_driver_lacks_is_undone_for_all_vfs(void **state)
 	s->request.config = &config;
 	s->request.n = 2;
 	scene_settings.lacks = VIO_VF_TRUST;
-	assert_int_equal(claim(s), -EOPNOTSUPP);
+	assert_int_equal(solo_claim(s), -EOPNOTSUPP);
 }
 
 static void spread_takes_from_the_pf_with_the_most_free(void **state)
 {
-	struct stage *s = *state;
+	struct solo *s = *state;
 	char a[16], b[16];
 
 	s->request.policy = VIO_VF_SPREAD;
 	s->request.n = 2;
-	assert_int_equal(claim(s), 0);
+	assert_int_equal(solo_claim(s), 0);
 	assert_string_equal(name_of(s->vf[0], a), "0000:01:10.0");
 	assert_string_equal(name_of(s->vf[1], b), "0000:02:10.0");
-	release(s, 2);
+	solo_release(s, 2);
 }
 
 static void pack_takes_from_the_pf_with_the_fewest_free(void **state)
 {
-	struct stage *s = *state;
+	struct solo *s = *state;
 	char a[16], b[16];
 
 	s->request.n = 2;
-	assert_int_equal(claim(s), 0);
+	assert_int_equal(solo_claim(s), 0);
 	assert_string_equal(name_of(s->vf[0], a), "0000:01:10.0");
 	assert_string_equal(name_of(s->vf[1], b), "0000:01:10.2");
-	release(s, 2);
+	solo_release(s, 2);
 }
 
 static void load_takes_from_the_pf_with_the_most_left(void **state)
 {
-	struct stage *s = *state;
+	struct solo *s = *state;
 	char a[16];
 
 	s->request.policy = VIO_VF_LOAD;
 	s->request.load_mbps = 600;
-	assert_int_equal(claim(s), 0);
+	assert_int_equal(solo_claim(s), 0);
 	assert_string_equal(name_of(s->vf[0], a), "0000:02:10.0");
-	release(s, 1);
+	solo_release(s, 1);
 }
 
 static void no_link_is_promised_twice(void **state)
 {
-	struct stage *s = *state;
+	struct solo *s = *state;
 
 	s->request.policy = VIO_VF_LOAD;
 	s->request.flags = VIO_VF_FROM_PF;
 	assert_int_equal(vio_pci_addr_parse("0000:01:00.0", &s->request.pf), 0);
 	s->request.load_mbps = 600;
-	assert_int_equal(claim(s), 0);
+	assert_int_equal(solo_claim(s), 0);
 	s->request.n = 1;
 	assert_int_equal(vio_vf_claim(s->p.host, &s->request, s->vf + 4, process_done,
 				      &s->p, &s->err),
 			 -ENOSPC);
-	release(s, 1);
+	solo_release(s, 1);
 }
 
 static void apart_takes_no_two_of_one_pf(void **state)
 {
-	struct stage *s = *state;
+	struct solo *s = *state;
 	char a[16], b[16];
 
 	s->request.flags = VIO_VF_APART;
 	s->request.n = 2;
-	assert_int_equal(claim(s), 0);
+	assert_int_equal(solo_claim(s), 0);
 	name_of(s->vf[0], a);
 	name_of(s->vf[1], b);
 	assert_memory_not_equal(a, b, 7);
-	release(s, 2);
+	solo_release(s, 2);
 	s->request.n = 3;
 	expect_refusal(s, -ENOSPC);
 }
 
 static void a_node_is_preferred(void **state)
 {
-	struct stage *s = *state;
+	struct solo *s = *state;
 	char a[16];
 
 	s->request.numa_node = 1;
-	assert_int_equal(claim(s), 0);
+	assert_int_equal(solo_claim(s), 0);
 	assert_string_equal(name_of(s->vf[0], a), "0000:02:10.0");
-	release(s, 1);
+	solo_release(s, 1);
 }
 
 static void a_strict_node_without_enough_is_enospc(void **state)
 {
-	struct stage *s = *state;
+	struct solo *s = *state;
 
 	s->request.numa_node = 1;
 	s->request.flags = VIO_VF_NUMA_STRICT;
@@ -374,7 +324,7 @@ static void a_strict_node_without_enough_is_enospc(void **state)
 
 static void a_shared_group_is_exdev_and_names_the_other(void **state)
 {
-	struct stage *s = *state;
+	struct solo *s = *state;
 
 	for (uint32_t i = 0; i < SCENE_VFS; i++)
 		vio_fake_pci_remove(s->scene.vf[i]);
@@ -388,7 +338,7 @@ static void a_shared_group_is_exdev_and_names_the_other(void **state)
 
 static void a_path_without_acs_is_exdev(void **state)
 {
-	struct stage *s = *state;
+	struct solo *s = *state;
 
 	s->request.flags = VIO_VF_NEED_ACS;
 	expect_refusal(s, -EXDEV);
@@ -403,28 +353,28 @@ prefer_last(void *opaque, const struct vio_pci_info *vf, const struct vio_pci_in
 
 static void a_score_decides_and_a_negative_one_rules_out(void **state)
 {
-	struct stage *s = *state;
+	struct solo *s = *state;
 	char a[16];
 
 	s->request.score = prefer_last;
-	assert_int_equal(claim(s), 0);
+	assert_int_equal(solo_claim(s), 0);
 	assert_string_equal(name_of(s->vf[0], a), "0000:02:10.2");
 	assert_int_equal(vio_vf_claim(s->p.host, &s->request, s->vf + 4, process_done,
 				      &s->p, &s->err),
 			 -ENOSPC);
-	release(s, 1);
+	solo_release(s, 1);
 }
 
 static void without_a_way_around_blocking_nothing_is_touched(void **state)
 {
-	struct stage *s = *state;
+	struct solo *s = *state;
 
 	assert_int_equal(vio_ctx_abort_work(s->p.ctx), 0);
 	expect_refusal(s, -EOPNOTSUPP);
 	assert_int_equal(s->p.n_effects, 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, solo_setup, solo_teardown)
 
 int main(void)
 {

@@ -306,6 +306,47 @@ static void a_lease_that_can_only_be_read_is_refused(void **state)
 	end_well(s, fd);
 }
 
+/* The file and the message agree, and both say that its holder is not done. */
+static void a_lease_in_the_middle_of_an_operation_is_refused(void **state)
+{
+	struct vio_journal_record record;
+	uint8_t file[VIO_JOURNAL_FILE_BYTES];
+	uint8_t right[MESSAGE_BYTES];
+	struct stage *s = *state;
+	const int fd = intercept(s);
+	const ssize_t n = pread(fd, file, sizeof(file), 0);
+	uint8_t *bytes = s->message + 8;
+
+	memcpy(right, s->message, sizeof(right));
+	assert_int_equal(n, sizeof(file));
+	assert_int_equal(vio_journal_parse_record(bytes, &record), 0);
+	record.state = VIO_JOURNAL_CONFIGURING;
+	record.sequence++;
+	vio_journal_print(&record, bytes);
+	assert_int_equal(pwrite(fd, bytes, VIO_JOURNAL_RECORD_BYTES,
+				vio_journal_get_offset(record.sequence)),
+			 VIO_JOURNAL_RECORD_BYTES);
+	send_it(s, MESSAGE_BYTES, &fd, 1);
+	expect_refusal(s);
+	assert_int_equal(pwrite(fd, file, (size_t)n, 0), n);
+	memcpy(s->message, right, sizeof(right));
+	end_well(s, fd);
+}
+
+/* A socket may be set to say who sends: that is no descriptor. */
+static void credentials_beside_the_lease_are_passed_by(void **state)
+{
+	struct stage *s = *state;
+	const int fd = intercept(s);
+	const int on = 1;
+
+	assert_int_equal(
+		setsockopt(s->sockets[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)), 0);
+	send_it(s, MESSAGE_BYTES, NULL, 0);
+	expect_refusal(s);
+	end_well(s, fd);
+}
+
 static void an_old_message_is_refused(void **state)
 {
 	struct vio_vf_config config = VIO_VF_CONFIG_INIT;
@@ -380,6 +421,8 @@ int main(void)
 		TEST(a_copy_of_a_lease_is_refused),
 		TEST(a_lease_without_its_lock_is_refused),
 		TEST(a_lease_that_can_only_be_read_is_refused),
+		TEST(a_lease_in_the_middle_of_an_operation_is_refused),
+		TEST(credentials_beside_the_lease_are_passed_by),
 		TEST(an_old_message_is_refused),
 		TEST(a_function_that_has_gone_is_not_taken_over),
 		TEST(a_closed_socket_is_refused),

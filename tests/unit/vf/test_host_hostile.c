@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Functions of which sysfs says what cannot be: each is an error, and no more. */
 #include "machine.h"
+#include "vf/host_read.h"
 
 static void check_refused(struct machine *m, const char *attr, const char *text)
 {
@@ -247,6 +248,30 @@ static void a_function_that_is_no_link_has_no_path(void **state)
 	assert_int_equal(info.flags, 0);
 }
 
+/* The port has all controls, but nobody says that there is nothing above it. */
+static void a_link_that_does_not_begin_at_a_root_promises_nothing(void **state)
+{
+	struct machine *m = *state;
+	struct vio_pci_info info;
+
+	vio_fake_remove(m->fake, SYSFS "/bus/pci/devices/" NIC);
+	vio_fake_add_link(m->fake, SYSFS "/bus/pci/devices/" NIC, "/" NIC_PORT "/" NIC);
+	vio_fake_add_link(m->fake, "/" NIC_PORT, SYSFS "/devices/pci0000:00/" NIC_PORT);
+	assert_int_equal(read_of(m, NIC, &info), 0);
+	assert_int_equal(info.device_id, 0x10c9);
+	assert_int_equal(info.flags & VIO_PCI_ACS_PATH, 0);
+}
+
+static void an_address_out_of_range_has_no_configuration_space(void **state)
+{
+	const struct vio_pci_addr addr = { .device = 32 };
+	struct machine *m = *state;
+	uint8_t byte = 7;
+
+	assert_int_equal(vio_host_read_bytes(m->host, &addr, &byte, 1), -EINVAL);
+	assert_int_equal(byte, 7);
+}
+
 static int vanish(void *opaque, char *buf, size_t n)
 {
 	(void)buf;
@@ -317,6 +342,8 @@ int main(void)
 		ON_MACHINE(interfaces_that_cannot_be_are_left_out_or_refused),
 		ON_MACHINE(a_speed_of_all_ones_is_not_known),
 		ON_MACHINE(a_function_that_is_no_link_has_no_path),
+		ON_MACHINE(a_link_that_does_not_begin_at_a_root_promises_nothing),
+		ON_MACHINE(an_address_out_of_range_has_no_configuration_space),
 		ON_MACHINE(a_function_that_goes_in_the_middle_is_not_there),
 		ON_MACHINE(a_function_that_goes_between_attributes_is_not_there),
 		ON_MACHINE(a_function_that_goes_at_the_end_is_not_there),

@@ -4,6 +4,7 @@
 
 #include "fake/fault.h"
 #include "machine.h"
+#include "vf/host.h"
 
 #define SEEN_MAX 32u
 
@@ -125,6 +126,44 @@ static void a_vf_that_goes_during_the_walk_is_left_out(void **state)
 	struct seen seen = { .m = m, .doomed = "../0000:01:10.4" };
 
 	assert_int_equal(vio_host_foreach_vf(m->host, &pf, see, &seen, NULL), 0);
+	assert_int_equal(seen.n, N_NIC_VFS - 1);
+	assert_string_equal(seen.names[2], nic_vfs[3]);
+}
+
+/* A VF that goes as soon as somebody looks at its link. */
+struct going {
+	struct vio_fault fault; /* for its calls that pass on */
+	struct machine *m;
+	const char *link;
+	uint32_t n;
+};
+
+static ssize_t
+remove_and_read(void *opaque, int dir, const char *path, char *buf, size_t n)
+{
+	struct going *g = VIO_CONTAINER_OF(opaque, struct going, fault);
+	const char *name = strrchr(path, '/');
+
+	if (name && !strcmp(name + 1, g->link) && !g->n++)
+		remove_attr(g->m, NIC_PORT, NIC, g->link);
+	return g->fault.base->readlinkat(g->fault.base->opaque, dir, path, buf, n);
+}
+
+static void a_vf_that_goes_before_its_link_is_read_is_left_out(void **state)
+{
+	const struct vio_pci_addr pf = addr_of(NIC);
+	struct machine *m = *state;
+	struct going going = { .m = m, .link = "virtfn2" };
+	struct vio_env env = *m->host->env;
+	struct vio_host host = *m->host;
+	struct seen seen = { 0 };
+
+	vio_fault_prepare(&going.fault, env.sys);
+	going.fault.sys.readlinkat = remove_and_read;
+	env.sys = &going.fault.sys;
+	host.env = &env;
+	assert_int_equal(vio_host_foreach_vf(&host, &pf, see, &seen, NULL), 0);
+	assert_int_equal(going.n, 1);
 	assert_int_equal(seen.n, N_NIC_VFS - 1);
 	assert_string_equal(seen.names[2], nic_vfs[3]);
 }
@@ -295,6 +334,40 @@ static void a_failed_system_call_leaks_nothing(void **state)
 	assert_true(vio_fault_run_calls(walk_on, *state, EMFILE) >= 20);
 }
 
+static int count_function(void *opaque, const struct vio_pci_info *info)
+{
+	assert_string_equal(info->driver_override, "");
+	++*(int *)opaque;
+	return 0;
+}
+
+/* What the kernel shows under a function's lock, and its configuration space. */
+static void nothing_that_a_reset_of_a_vf_locks_is_read(void **state)
+{
+	const struct vio_pci_addr pf = addr_of(NIC);
+	struct machine *m = *state;
+	struct vio_pci_info info;
+	char path[256];
+	int n = 0;
+
+	m->host->flags = 0;
+	lock_attr(m, NIC_PORT, NIC, "driver_override");
+	lock_attr(m, NVM_PORT, NVM, "driver_override");
+	for (uint32_t i = 0; i < N_NIC_VFS; i++) {
+		const struct vio_fake_attr attr = { .show = must_not_be_read };
+
+		lock_attr(m, NIC_PORT, nic_vfs[i], "driver_override");
+		vio_fake_add_attr(m->fake,
+				  path_of(path, NIC_PORT, nic_vfs[i], "config"), &attr);
+	}
+	assert_int_equal(read_of(m, nic_vfs[0], &info), 0);
+	assert_true(info.flags & VIO_PCI_ACS_PATH);
+	assert_int_equal(vio_host_foreach_vf(m->host, &pf, count_function, &n, NULL),
+			 0);
+	assert_int_equal(vio_host_foreach_pf(m->host, count_function, &n, NULL), 0);
+	assert_int_equal(n, N_NIC_VFS + 2);
+}
+
 #define ON_MACHINE(test)                                                               \
 	cmocka_unit_test_setup_teardown(test, open_machine, close_machine)
 
@@ -309,6 +382,7 @@ int main(void)
 		ON_MACHINE(what_is_told_ends_the_walk),
 		ON_MACHINE(an_error_of_the_callers_is_given_back),
 		ON_MACHINE(a_vf_that_goes_during_the_walk_is_left_out),
+		ON_MACHINE(a_vf_that_goes_before_its_link_is_read_is_left_out),
 		ON_MACHINE(a_vf_without_its_link_back_is_not_yet_there),
 		ON_MACHINE(a_vf_of_another_pf_is_refused),
 		ON_MACHINE(a_link_to_no_function_is_refused),
@@ -319,6 +393,7 @@ int main(void)
 		ON_MACHINE(walks_from_an_absent_function_answer_enodev),
 		ON_MACHINE(walks_without_a_function_to_call_are_refused),
 		ON_MACHINE(as_many_vfs_as_there_can_be_are_visited_in_order),
+		ON_MACHINE(nothing_that_a_reset_of_a_vf_locks_is_read),
 		ON_MACHINE(a_failed_allocation_ends_the_walk),
 		ON_MACHINE(a_failed_system_call_leaks_nothing),
 	};

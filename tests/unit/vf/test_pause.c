@@ -3,64 +3,12 @@
  * Pausing and resuming one VF: who is asked, who is waited for, what is put back
  * when the function was taken away meanwhile, and the move to another.
  */
-#include <stdio.h>
-#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
-#include "user.h"
-#include "vf/lease.h"
+#include "pause_stage.h"
 
-#define EFFECTS_MAX 100u
-#define SECOND_NS   UINT64_C(1000000000)
-
-struct stage {
-	struct scene scene;
-	struct process p;
-	struct vio_vf *vf;
-	struct user user;
-	struct vio_error err;
-};
-
-static int setup(void **state)
-{
-	struct stage *s = calloc(1, sizeof(*s));
-
-	assert_non_null(s);
-	scene_create(&s->scene);
-	process_start(&s->p, &s->scene);
-	s->err = (struct vio_error)VIO_ERROR_INIT;
-	assert_int_equal(process_claim(&s->p, &s->vf), 0);
-	user_start(&s->user, s->vf, &s->scene.pci);
-	*state = s;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct stage *s = *state;
-
-	if (s->vf)
-		user_release(&s->user, &s->p);
-	process_end(&s->p);
-	scene_destroy(&s->scene);
-	free(s);
-	return 0;
-}
-
-static int pause_vf(struct stage *s)
-{
-	return process_wait(&s->p,
-			    vio_vf_pause(s->vf, 0, process_done, &s->p, &s->err));
-}
-
-static int resume_vf(struct stage *s, const char *to)
-{
-	struct vio_pci_addr addr;
-
-	if (to)
-		assert_int_equal(vio_pci_addr_parse(to, &addr), 0);
-	return process_wait(&s->p, vio_vf_resume(s->vf, to ? &addr : NULL, process_done,
-						 &s->p, &s->err));
-}
+#define SECOND_NS UINT64_C(1000000000)
 
 static uint32_t get_state(const struct stage *s)
 {
@@ -68,17 +16,6 @@ static uint32_t get_state(const struct stage *s)
 
 	assert_int_equal(vio_vf_read_info(s->vf, &info), 0);
 	return info.state;
-}
-
-static enum vio_lease_standing
-read_lease(struct stage *s, const char *name, struct vio_journal_record *record)
-{
-	enum vio_lease_standing standing;
-	struct vio_pci_addr addr;
-
-	assert_int_equal(vio_pci_addr_parse(name, &addr), 0);
-	assert_int_equal(vio_lease_read(s->p.host, &addr, &standing, record), 0);
-	return standing;
 }
 
 static void a_user_that_closes_is_paused_and_resumed(void **state)
@@ -185,6 +122,7 @@ static void a_paused_vf_takes_no_other_operation(void **state)
 
 	assert_int_equal(pause_vf(s), 0);
 	assert_int_equal(pause_vf(s), -EALREADY);
+	assert_int_equal(vio_vf_check(s->vf, 1, &s->err), -EBUSY); /* as an open */
 	assert_int_equal(vio_vf_reset(s->vf, process_done, &s->p, &s->err), -EBUSY);
 	config.fields = VIO_VF_VLAN;
 	config.vlan = 7;
@@ -203,7 +141,10 @@ static void a_vf_that_is_being_paused_is_not_released(void **state)
 	assert_int_equal(vio_vf_pause(s->vf, 0, process_done, &s->p, &s->err), -EBUSY);
 	s->vf->vfio = NULL;
 	assert_int_equal(vio_vf_release(s->vf, process_done, &s->p, &s->err), -EBUSY);
+	assert_int_equal(vio_vf_detach(s->vf, -1, &s->err), -EBUSY);
+	assert_int_equal(vio_host_close(s->p.host, &s->err), -EBUSY);
 	assert_int_equal(process_wait(&s->p, ret), 0);
+	assert_int_equal(vio_host_close(s->p.host, &s->err), -EBUSY);
 }
 
 static void a_vf_that_is_not_paused_is_not_resumed(void **state)
@@ -224,14 +165,6 @@ static void a_paused_vf_is_released_as_any_other(void **state)
 	scene_verify_before(&s->scene);
 }
 
-/* What the kernel makes instead of the function that was there. */
-static void make_anew(struct stage *s, const char *name)
-{
-	vio_fake_pci_remove(s->scene.vf[0]);
-	s->scene.vf[0] =
-		vio_fake_pci_add_vf(&s->scene.pci, s->scene.pf[0], name, "igbvf", -1);
-}
-
 static void a_function_made_anew_gets_its_driver_and_settings_back(void **state)
 {
 	struct stage *s = *state;
@@ -246,6 +179,34 @@ static void a_function_made_anew_gets_its_driver_and_settings_back(void **state)
 	assert_int_equal(user_release(&s->user, &s->p), 0);
 	s->vf = NULL;
 	assert_string_equal(s->scene.vf[0]->driver, "igbvf");
+}
+
+static void one_that_has_no_settings_is_paused_and_resumed_without(void **state)
+{
+	struct vio_journal_record record;
+	struct stage *s = *state;
+
+	scene_settings.are_missing = 1;
+	assert_int_equal(pause_vf(s), 0);
+	assert_int_equal(read_lease(s, "0000:01:10.0", &record), VIO_LEASE_HELD);
+	assert_int_equal(record.set.fields, 0);
+	assert_int_equal(resume_vf(s, NULL), 0);
+	assert_int_equal(get_state(s), VIO_VF_HELD);
+}
+
+/* It came back offline: to be assigned what it has is what brings it online. */
+static void an_nvme_controller_is_given_what_it_has(void **state)
+{
+	struct stage *s = *state;
+
+	s->scene.vf[0]->config.nvme_vq = 3;
+	s->scene.vf[0]->config.nvme_vi = 2;
+	assert_int_equal(pause_vf(s), 0);
+	assert_int_equal(scene_settings.n_nvme, 0);
+	assert_int_equal(resume_vf(s, NULL), 0);
+	assert_int_equal(scene_settings.n_nvme, 1);
+	assert_int_equal(s->scene.vf[0]->config.nvme_vq, 3);
+	assert_int_equal(s->scene.vf[0]->config.nvme_vi, 2);
 }
 
 static void a_lease_follows_its_index_to_another_address(void **state)
@@ -271,6 +232,64 @@ static void a_function_that_is_not_there_leaves_it_paused(void **state)
 	vio_fake_pci_remove(s->scene.vf[0]);
 	assert_int_equal(resume_vf(s, NULL), -ENODEV);
 	assert_int_equal(get_state(s), VIO_VF_PAUSED);
+}
+
+static void a_paused_vf_that_has_gone_is_given_back(void **state)
+{
+	struct vio_journal_record record;
+	struct stage *s = *state;
+
+	assert_int_equal(pause_vf(s), 0);
+	vio_fake_pci_remove(s->scene.vf[0]);
+	assert_int_equal(user_release(&s->user, &s->p), -ENODEV);
+	s->vf = NULL;
+	assert_int_equal(read_lease(s, "0000:01:10.0", &record), VIO_LEASE_FREE);
+}
+
+static void a_user_whose_function_has_gone_is_not_told_to_go_on(void **state)
+{
+	struct stage *s = *state;
+	int ret;
+
+	s->user.is_stubborn = 1;
+	ret = vio_vf_pause(s->vf, 0, process_done, &s->p, &s->err);
+	assert_int_equal(ret, 0);
+	while (!s->user.n_paused)
+		process_step(&s->p);
+	vio_fake_pci_remove(s->scene.vf[0]);
+	user_close(&s->user);
+	assert_int_equal(process_wait(&s->p, ret), -ENODEV);
+	assert_int_equal(get_state(s), VIO_VF_LOST);
+	assert_int_equal(s->user.n_resumed, 0);
+	assert_int_equal(pause_vf(s), -ENODEV);
+}
+
+/* The next owner knows nothing of the one that paused it. */
+static void a_paused_vf_is_handed_over_and_resumed_there(void **state)
+{
+	struct stage *s = *state;
+	struct process other;
+	struct vio_vf *vf;
+	int sockets[2];
+
+	assert_int_equal(pause_vf(s), 0);
+	process_start(&other, &s->scene);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
+	assert_int_equal(vio_vf_detach(s->vf, sockets[0], &s->err), 0);
+	s->vf = NULL;
+	assert_int_equal(vio_vf_attach(other.host, sockets[1], &vf, &s->err), 0);
+	close(sockets[0]);
+	close(sockets[1]);
+	make_anew(s, "0000:01:10.0");
+	assert_int_equal(process_wait(&other, vio_vf_resume(vf, NULL, process_done,
+							    &other, &s->err)),
+			 0);
+	assert_string_equal(s->scene.vf[0]->driver, "vfio-pci");
+	assert_int_equal(s->scene.vf[0]->config.mac[0], 2);
+	assert_int_equal(
+		process_wait(&other, vio_vf_release(vf, process_done, &other, &s->err)),
+		0);
+	process_end(&other);
 }
 
 static void a_driver_that_refuses_leaves_it_paused(void **state)
@@ -302,6 +321,134 @@ static void a_vf_moves_to_another_that_is_alike(void **state)
 	assert_int_equal(user_release(&s->user, &s->p), 0);
 	s->vf = NULL;
 	scene_verify_before(&s->scene);
+}
+
+static void the_place_that_its_index_has_now_is_no_other_vf(void **state)
+{
+	struct vio_journal_record record;
+	struct stage *s = *state;
+
+	assert_int_equal(pause_vf(s), 0);
+	make_anew(s, "0000:01:11.0");
+	assert_int_equal(resume_vf(s, "0000:01:11.0"), 0);
+	assert_int_equal(s->scene.vf[0]->config.mac[0], 2);
+	assert_int_equal(read_lease(s, "0000:01:10.0", &record), VIO_LEASE_FREE);
+	assert_int_equal(user_release(&s->user, &s->p), 0);
+	s->vf = NULL;
+	assert_int_equal(s->scene.vf[0]->config.mac[0], 2);
+	assert_string_equal(s->scene.vf[0]->driver, "igbvf");
+}
+
+static void a_move_leaves_alone_what_is_at_the_old_address_by_now(void **state)
+{
+	struct vio_journal_record record;
+	struct stage *s = *state;
+
+	assert_int_equal(pause_vf(s), 0);
+	vio_fake_pci_remove(s->scene.vf[1]);
+	make_anew(s, "0000:01:11.0");
+	s->scene.vf[1] = vio_fake_pci_add_vf(&s->scene.pci, s->scene.pf[0],
+					     "0000:01:10.0", "igbvf", -1);
+	assert_int_equal(resume_vf(s, "0000:02:10.0"), 0);
+	assert_int_equal(s->scene.vf[1]->n_resets, 0);
+	assert_int_equal(s->scene.vf[1]->config.mac[0], 0);
+	assert_int_equal(read_lease(s, "0000:01:10.0", &record), VIO_LEASE_FREE);
+}
+
+struct intruder {
+	struct process p;
+	const char *path; /* the end of it */
+	int result;       /* 1: not come yet */
+};
+
+/* Begins to change the number of VFs. */
+static void intrude(void *opaque, const char *path)
+{
+	struct vio_resize_params params = VIO_RESIZE_PARAMS_INIT;
+	struct vio_error err = VIO_ERROR_INIT;
+	struct intruder *i = opaque;
+	struct vio_pci_addr pf;
+
+	if (i->result <= 0 || !strstr(path, i->path))
+		return;
+	assert_int_equal(vio_pci_addr_parse("0000:01:00.0", &pf), 0);
+	params.n_vfs = 4;
+	i->result = vio_host_resize(i->p.host, &pf, &params, NULL, process_done, &i->p,
+				    &err);
+}
+
+static void a_change_of_the_number_that_begins_during_a_resume_is_seen(void **state)
+{
+	struct intruder intruder = { .path = "/vf/0000:01:11.0", .result = 1 };
+	struct stage *s = *state;
+
+	vio_fake_pci_add_driver(&s->scene.pci, "igb");
+	vio_fake_pci_probe(s->scene.pf[0]);
+	assert_int_equal(pause_vf(s), 0);
+	make_anew(s, "0000:01:11.0");
+	process_start(&intruder.p, &s->scene);
+	s->p.on_open_opaque = &intruder;
+	s->p.on_open = intrude;
+	assert_int_equal(resume_vf(s, NULL), -EBUSY);
+	assert_int_equal(intruder.result, 0);
+	assert_int_equal(get_state(s), VIO_VF_PAUSED);
+	assert_int_equal(process_wait(&intruder.p, 0), 0);
+	process_end(&intruder.p);
+	assert_int_equal(resume_vf(s, NULL), 0);
+	assert_int_equal(s->vf->info.addr.device, 0x10);
+}
+
+static void one_that_has_gone_goes_on_as_another_of_its_pf(void **state)
+{
+	struct vio_journal_record record;
+	struct stage *s = *state;
+
+	assert_int_equal(pause_vf(s), 0);
+	vio_fake_pci_remove(s->scene.vf[0]);
+	assert_int_equal(resume_vf(s, "0000:02:10.0"), -EXDEV);
+	assert_int_equal(resume_vf(s, "0000:01:10.2"), 0);
+	assert_string_equal(s->scene.vf[1]->driver, "vfio-pci");
+	assert_int_equal(s->vf->info.vf_index, 1);
+	assert_int_equal(read_lease(s, "0000:01:10.0", &record), VIO_LEASE_FREE);
+}
+
+static int resume_in_child(void *opaque)
+{
+	struct stage *s = opaque;
+
+	return vio_vf_resume(s->vf, NULL, process_done, &s->p, &s->err) == -ECHILD ? 0
+										   : 1;
+}
+
+static void a_resume_is_refused_where_it_cannot_be(void **state)
+{
+	struct stage *s = *state;
+	int ret;
+
+	assert_int_equal(pause_vf(s), 0);
+	assert_int_equal(vio_test_fork(resume_in_child, s), 0);
+	ret = vio_vf_resume(s->vf, NULL, process_done, &s->p, &s->err);
+	assert_int_equal(ret, 0);
+	assert_int_equal(vio_vf_resume(s->vf, NULL, process_done, &s->p, &s->err),
+			 -EBUSY);
+	assert_int_equal(process_wait(&s->p, ret), 0);
+}
+
+static void without_a_way_around_blocking_it_stays_paused(void **state)
+{
+	struct stage *s = *state;
+	int sockets[2];
+
+	assert_int_equal(pause_vf(s), 0);
+	assert_int_equal(vio_ctx_abort_work(s->p.ctx), 0);
+	assert_int_equal(resume_vf(s, NULL), -EOPNOTSUPP);
+	assert_int_equal(get_state(s), VIO_VF_PAUSED);
+	/* Nor can it be released any more: it goes to nobody. */
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
+	assert_int_equal(vio_vf_detach(s->vf, sockets[0], &s->err), 0);
+	s->vf = NULL;
+	close(sockets[0]);
+	close(sockets[1]);
 }
 
 static void a_claimed_vf_is_no_place_to_resume(void **state)
@@ -343,51 +490,6 @@ static void a_move_that_fails_leaves_both_as_they_were(void **state)
 	assert_int_equal(resume_vf(s, NULL), 0);
 }
 
-/* Pause, move, release; a process that dies at @n. Returns whether it lived. */
-static int die_at(uint32_t n, enum death death)
-{
-	struct vio_vf_recovery recovery = VIO_VF_RECOVERY_INIT;
-	struct stage *s;
-	struct process second;
-	void *state = NULL;
-	int ret;
-
-	setup(&state);
-	s = state;
-	s->p.die_at = s->p.n_effects + n;
-	s->p.death = death;
-	ret = pause_vf(s);
-	if (!ret)
-		ret = resume_vf(s, "0000:02:10.0");
-	user_release(&s->user, &s->p);
-	s->vf = NULL;
-	ret = (int)s->p.is_dead;
-	process_end(&s->p);
-	process_start(&second, &s->scene);
-	assert_int_equal(
-		process_wait(&second, vio_host_recover(second.host, &recovery,
-						       process_done, &second, &s->err)),
-		0);
-	assert_int_equal(recovery.n_failed + recovery.n_unknown + recovery.n_alive, 0);
-	process_end(&second);
-	scene_verify_before(&s->scene);
-	scene_destroy(&s->scene);
-	free(s);
-	return !ret;
-}
-
-static void a_death_at_any_effect_of_a_move_is_recovered_from(void **state)
-{
-	(void)state;
-	for (int death = DEATH_CLEAN; death <= DEATH_TORN; death++) {
-		uint32_t n = 1;
-
-		while (!die_at(n, (enum death)death))
-			assert_true(++n < EFFECTS_MAX);
-		assert_true(n > 20);
-	}
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -405,14 +507,24 @@ int main(void)
 		TEST(a_vf_that_is_not_paused_is_not_resumed),
 		TEST(a_paused_vf_is_released_as_any_other),
 		TEST(a_function_made_anew_gets_its_driver_and_settings_back),
+		TEST(one_that_has_no_settings_is_paused_and_resumed_without),
+		TEST(an_nvme_controller_is_given_what_it_has),
 		TEST(a_lease_follows_its_index_to_another_address),
 		TEST(a_function_that_is_not_there_leaves_it_paused),
+		TEST(a_paused_vf_that_has_gone_is_given_back),
+		TEST(a_user_whose_function_has_gone_is_not_told_to_go_on),
+		TEST(a_paused_vf_is_handed_over_and_resumed_there),
 		TEST(a_driver_that_refuses_leaves_it_paused),
 		TEST(a_vf_moves_to_another_that_is_alike),
+		TEST(the_place_that_its_index_has_now_is_no_other_vf),
+		TEST(a_move_leaves_alone_what_is_at_the_old_address_by_now),
+		TEST(a_change_of_the_number_that_begins_during_a_resume_is_seen),
+		TEST(one_that_has_gone_goes_on_as_another_of_its_pf),
+		TEST(a_resume_is_refused_where_it_cannot_be),
+		TEST(without_a_way_around_blocking_it_stays_paused),
 		TEST(a_claimed_vf_is_no_place_to_resume),
 		TEST(what_is_not_alike_is_no_place_to_resume),
 		TEST(a_move_that_fails_leaves_both_as_they_were),
-		cmocka_unit_test(a_death_at_any_effect_of_a_move_is_recovered_from),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

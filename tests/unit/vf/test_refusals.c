@@ -4,7 +4,6 @@
  * lack something, folders that others write to, and more of everything than usual.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,54 +14,7 @@
 #define DEVICES VIO_FAKE_PCI_ROOT "/bus/pci/devices/"
 #define N_FILES 130u /* twice what recovery has room for at first */
 
-struct stage {
-	struct scene scene;
-	struct process p;
-	struct vio_vf_request request;
-	struct vio_vf *vf[16];
-	struct vio_error err;
-};
-
-static int setup(void **state)
-{
-	struct stage *s = calloc(1, sizeof(*s));
-
-	assert_non_null(s);
-	scene_create(&s->scene);
-	process_start(&s->p, &s->scene);
-	s->request = (struct vio_vf_request)VIO_VF_REQUEST_INIT;
-	s->err = (struct vio_error)VIO_ERROR_INIT;
-	*state = s;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct stage *s = *state;
-
-	scene_verify_before(&s->scene);
-	process_end(&s->p);
-	scene_destroy(&s->scene);
-	free(s);
-	return 0;
-}
-
-static int claim(struct stage *s)
-{
-	return process_wait(&s->p, vio_vf_claim(s->p.host, &s->request, s->vf,
-						process_done, &s->p, &s->err));
-}
-
-static void release(struct stage *s, uint32_t n)
-{
-	for (uint32_t i = 0; i < n; i++)
-		assert_int_equal(
-			process_wait(&s->p, vio_vf_release(s->vf[i], process_done,
-							   &s->p, &s->err)),
-			0);
-}
-
-static void remove_attr(struct stage *s, const char *attr)
+static void remove_attr(struct solo *s, const char *attr)
 {
 	char path[160];
 
@@ -75,43 +27,43 @@ static void remove_attr(struct stage *s, const char *attr)
 
 static void another_vendor_or_device_is_enospc(void **state)
 {
-	struct stage *s = *state;
+	struct solo *s = *state;
 
 	s->request.vendor_id = 0x1234;
-	assert_int_equal(claim(s), -ENOSPC);
+	assert_int_equal(solo_claim(s), -ENOSPC);
 	s->request.vendor_id = 0;
 	s->request.device_id = 0x1234;
-	assert_int_equal(claim(s), -ENOSPC);
+	assert_int_equal(solo_claim(s), -ENOSPC);
 }
 
 static void a_reset_that_is_asked_for_and_missing_is_enospc(void **state)
 {
-	struct stage *s = *state;
+	struct solo *s = *state;
 
 	remove_attr(s, "reset_method");
 	s->request.flags = VIO_VF_NEED_FLR;
-	assert_int_equal(claim(s), -ENOSPC);
+	assert_int_equal(solo_claim(s), -ENOSPC);
 }
 
 static void what_cannot_be_reset_is_released_all_the_same(void **state)
 {
-	struct stage *s = *state;
+	struct solo *s = *state;
 
 	remove_attr(s, "reset");
-	assert_int_equal(claim(s), 0);
+	assert_int_equal(solo_claim(s), 0);
 	assert_int_equal(process_wait(&s->p, vio_vf_reset(s->vf[0], process_done, &s->p,
 							  &s->err)),
 			 -EOPNOTSUPP);
-	release(s, 1);
+	solo_release(s, 1);
 }
 
 static void settings_of_another_size_are_refused(void **state)
 {
 	struct vio_vf_config config = VIO_VF_CONFIG_INIT;
 	struct vio_vf_report report = VIO_VF_REPORT_INIT;
-	struct stage *s = *state;
+	struct solo *s = *state;
 
-	assert_int_equal(claim(s), 0);
+	assert_int_equal(solo_claim(s), 0);
 	report.size = 4;
 	assert_int_equal(vio_vf_configure(s->vf[0], &config, &report, process_done,
 					  &s->p, &s->err),
@@ -124,40 +76,40 @@ static void settings_of_another_size_are_refused(void **state)
 	assert_int_equal(vio_vf_claim(s->p.host, &s->request, s->vf + 1, process_done,
 				      &s->p, &s->err),
 			 -EINVAL);
-	release(s, 1);
+	solo_release(s, 1);
 }
 
 static void a_setting_that_cannot_be_read_is_not_set(void **state)
 {
 	struct vio_vf_config config = VIO_VF_CONFIG_INIT;
 	struct vio_vf_report report = VIO_VF_REPORT_INIT;
-	struct stage *s = *state;
+	struct solo *s = *state;
 
 	config.fields = VIO_VF_LINK;
-	assert_int_equal(claim(s), 0);
+	assert_int_equal(solo_claim(s), 0);
 	assert_int_equal(
 		process_wait(&s->p, vio_vf_configure(s->vf[0], &config, &report,
 						     process_done, &s->p, &s->err)),
 		-EOPNOTSUPP);
 	assert_int_equal(report.unsupported, VIO_VF_LINK);
 	assert_int_equal(report.applied, 0);
-	release(s, 1);
+	solo_release(s, 1);
 }
 
 static void an_open_function_is_not_handed_over(void **state)
 {
-	struct stage *s = *state;
+	struct solo *s = *state;
 
-	assert_int_equal(claim(s), 0);
+	assert_int_equal(solo_claim(s), 0);
 	s->vf[0]->vfio = (struct vio_vfio *)(void *)s;
 	assert_int_equal(vio_vf_detach(s->vf[0], -1, &s->err), -EBUSY);
 	s->vf[0]->vfio = NULL;
-	release(s, 1);
+	solo_release(s, 1);
 }
 
 static void a_recovery_needs_a_place_for_its_counts(void **state)
 {
-	struct stage *s = *state;
+	struct solo *s = *state;
 
 	assert_int_equal(
 		vio_host_recover(s->p.host, NULL, process_done, &s->p, &s->err),
@@ -167,7 +119,7 @@ static void a_recovery_needs_a_place_for_its_counts(void **state)
 static void a_recovery_needs_a_way_around_blocking(void **state)
 {
 	struct vio_vf_recovery recovery = VIO_VF_RECOVERY_INIT;
-	struct stage *s = *state;
+	struct solo *s = *state;
 
 	assert_int_equal(vio_ctx_abort_work(s->p.ctx), 0);
 	assert_int_equal(
@@ -189,7 +141,7 @@ static void many_are_handed_out_by_address(void **state)
 	static const char *const more[] = { "0000:01:11.0", "0001:01:10.0",
 					    "0000:01:12.0", "0000:01:13.0",
 					    "0000:01:14.0" };
-	struct stage *s = *state;
+	struct solo *s = *state;
 	char last[16] = "", now[VIO_PCI_ADDR_TEXT_BYTES];
 
 	for (size_t i = 0; i < 5; i++)
@@ -198,22 +150,22 @@ static void many_are_handed_out_by_address(void **state)
 	vio_fake_pci_print(&s->scene.pci, s->scene.before);
 	s->request.score = prefer_later;
 	s->request.n = SCENE_VFS + 5;
-	assert_int_equal(claim(s), 0);
+	assert_int_equal(solo_claim(s), 0);
 	for (uint32_t i = 0; i < s->request.n; i++) {
 		vio_pci_addr_print(&s->vf[i]->info.addr, now);
 		assert_true(strcmp(last, now) < 0);
 		strcpy(last, now);
 	}
-	release(s, s->request.n);
+	solo_release(s, s->request.n);
 }
 
 static void an_override_that_is_no_name_is_left_alone(void **state)
 {
-	struct stage *s = *state;
+	struct solo *s = *state;
 
 	strcpy(s->scene.vf[0]->override, "../x");
 	vio_fake_pci_print(&s->scene.pci, s->scene.before);
-	assert_int_equal(claim(s), -EBADMSG);
+	assert_int_equal(solo_claim(s), -EBADMSG);
 }
 
 static int ignore_write(void *opaque, const char *buf, size_t n)
@@ -227,16 +179,16 @@ static int ignore_write(void *opaque, const char *buf, size_t n)
 static void a_driver_that_does_not_let_go_is_eio(void **state)
 {
 	const struct vio_fake_attr unbind = { .store = ignore_write };
-	struct stage *s = *state;
+	struct solo *s = *state;
 
 	vio_fake_add_attr(s->scene.fake,
 			  VIO_FAKE_PCI_ROOT "/bus/pci/drivers/igbvf/unbind", &unbind);
-	assert_int_equal(claim(s), -EIO);
+	assert_int_equal(solo_claim(s), -EIO);
 	assert_non_null(strstr(s->p.why, "not let go"));
 }
 
 /* A file of a lease that somebody else made. */
-static void make_file(struct stage *s, const char *name, const char *text)
+static void make_file(struct solo *s, const char *name, const char *text)
 {
 	char path[128];
 	FILE *file;
@@ -253,7 +205,7 @@ static void make_file(struct stage *s, const char *name, const char *text)
 static void recovery_looks_at_as_many_leases_as_there_are(void **state)
 {
 	struct vio_vf_recovery recovery = VIO_VF_RECOVERY_INIT;
-	struct stage *s = *state;
+	struct solo *s = *state;
 	char name[32];
 
 	for (uint32_t i = 0; i < N_FILES; i++) {
@@ -277,12 +229,12 @@ static int count(void *opaque, const struct vio_vf_info *info)
 
 static void what_is_no_lease_is_named_and_not_shown(void **state)
 {
-	struct stage *s = *state;
+	struct solo *s = *state;
 	char path[128];
 	uint32_t n = 0;
 
-	assert_int_equal(claim(s), 0);
-	release(s, 1);
+	assert_int_equal(solo_claim(s), 0);
+	solo_release(s, 1);
 	make_file(s, "0000:05:00.0", "no journal");
 	snprintf(path, sizeof(path), "%s/vf/0000:06:00.0", s->scene.run_dir);
 	assert_int_equal(symlink("/dev/null", path), 0);
@@ -293,7 +245,7 @@ static void what_is_no_lease_is_named_and_not_shown(void **state)
 
 static int attach_in_child(void *opaque)
 {
-	struct stage *s = opaque;
+	struct solo *s = opaque;
 
 	return vio_vf_attach(s->p.host, -1, s->vf, &s->err) == -ECHILD ? 0 : 1;
 }
@@ -306,7 +258,7 @@ static void a_forked_child_takes_no_lease(void **state)
 static void configuration_space_needs_an_address_in_range(void **state)
 {
 	const struct vio_pci_addr addr = { .device = 32 };
-	struct stage *s = *state;
+	struct solo *s = *state;
 	char byte;
 
 	assert_int_equal(vio_host_read_config(s->p.host, &addr, &byte, 1, &s->err),
@@ -316,7 +268,7 @@ static void configuration_space_needs_an_address_in_range(void **state)
 static void what_is_not_known_of_a_function_is_not_made_up(void **state)
 {
 	struct vio_pci_info info = VIO_PCI_INFO_INIT;
-	struct stage *s = *state;
+	struct solo *s = *state;
 	struct vio_pci_addr addr;
 
 	remove_attr(s, "numa_node");
@@ -333,7 +285,7 @@ static void a_command_that_is_not_printable_is_shown_as_if_it_were(void **state)
 {
 	struct vio_host_params params = VIO_HOST_PARAMS_INIT;
 	struct vio_host *host;
-	struct stage *s = *state;
+	struct solo *s = *state;
 	char before[16];
 
 	params.sysfs_root = VIO_FAKE_PCI_ROOT;
@@ -345,7 +297,7 @@ static void a_command_that_is_not_printable_is_shown_as_if_it_were(void **state)
 	assert_int_equal(prctl(PR_SET_NAME, before), 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, solo_setup, solo_teardown)
 
 int main(void)
 {

@@ -259,6 +259,33 @@ static void a_vf_of_another_process_makes_it_busy(void **state)
 	assert_int_equal(stage_resize(s, 4), 0);
 }
 
+/* Held or paused: it is theirs, and nobody here can speak for them. */
+static void a_vf_of_another_process_is_held_also_while_that_has_it_paused(void **state)
+{
+	struct stage *s = *state;
+	struct process other;
+
+	process_start(&other, &s->scene);
+	s->params.flags = VIO_RESIZE_FAIL_IF_HELD;
+	s->params.n_vfs = 4;
+	for (int is_paused = 0; is_paused < 2; is_paused++) {
+		s->err = (struct vio_error)VIO_ERROR_INIT;
+		assert_int_equal(vio_host_resize(other.host, &s->pf, &s->params, NULL,
+						 process_done, &other, &s->err),
+				 -EBUSY);
+		assert_non_null(
+			strstr(s->err.text, "0000:01:10.0: claimed by test (pid"));
+		if (!is_paused)
+			assert_int_equal(
+				process_wait(&s->p, vio_vf_pause(s->users[0].vf, 0,
+								 process_done, &s->p,
+								 &s->err)),
+				0);
+	}
+	process_end(&other);
+	assert_int_equal(s->scene.pf[0]->n_writes, 0);
+}
+
 static void an_open_vf_whose_user_cannot_be_asked_makes_it_busy(void **state)
 {
 	struct stage *s = *state;
@@ -277,6 +304,17 @@ static void an_operation_under_way_makes_it_busy(void **state)
 	ret = vio_vf_reset(s->users[0].vf, process_done, &s->p, &s->err);
 	assert_int_equal(ret, 0);
 	assert_int_equal(stage_begin(s, 4), -EBUSY);
+	assert_int_equal(process_wait(&s->p, ret), 0);
+}
+
+static void a_pause_under_way_makes_it_busy(void **state)
+{
+	struct stage *s = *state;
+	const int ret = vio_vf_pause(s->users[0].vf, 0, process_done, &s->p, &s->err);
+
+	assert_int_equal(ret, 0);
+	assert_int_equal(stage_begin(s, 4), -EBUSY);
+	assert_non_null(strstr(s->err.text, "0000:01:10.0: it is being paused"));
 	assert_int_equal(process_wait(&s->p, ret), 0);
 }
 
@@ -443,6 +481,7 @@ static void nothing_missing_is_followed(void **state)
 
 static void a_journal_that_is_not_ours_makes_it_busy(void **state)
 {
+	struct vio_vf_recovery recovery = VIO_VF_RECOVERY_INIT;
 	struct stage *s = *state;
 	char path[128];
 	FILE *file;
@@ -455,6 +494,12 @@ static void a_journal_that_is_not_ours_makes_it_busy(void **state)
 	fclose(file);
 	assert_int_equal(stage_resize(s, 5), -EBUSY);
 	assert_int_equal(stage_count(s), 4);
+	assert_int_equal(
+		process_wait(&s->p, vio_host_recover(s->p.host, &recovery, process_done,
+						     &s->p, &s->err)),
+		0);
+	assert_int_equal(recovery.n_unknown, 1);
+	assert_int_equal(recovery.n_failed + recovery.n_undone, 0);
 }
 
 static void drivers_that_are_not_offered_vfs_are_not_offered_these(void **state)
@@ -489,8 +534,10 @@ int main(void)
 		TWO(a_vf_that_is_held_makes_it_busy_if_nobody_may_be_paused),
 		TWO(fewer_than_the_held_ones_need_is_busy),
 		ONE(a_vf_of_another_process_makes_it_busy),
+		ONE(a_vf_of_another_process_is_held_also_while_that_has_it_paused),
 		ONE(an_open_vf_whose_user_cannot_be_asked_makes_it_busy),
 		ONE(an_operation_under_way_makes_it_busy),
+		ONE(a_pause_under_way_makes_it_busy),
 		NONE(a_second_resize_is_busy),
 		ONE(nobody_claims_while_it_is_under_way),
 		ONE(nobody_resumes_while_it_is_under_way),

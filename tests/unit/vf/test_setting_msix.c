@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "unit/vf/setting_fixture.h"
+#include "vf/setting_kind.h"
 
 #define MSIX_AT 0x60u
 
@@ -182,6 +183,18 @@ static void a_failing_allocation_or_call_leaves_nothing_open(void **state)
 	assert_true(vio_fault_run_calls(read_or_fail, NULL, EMFILE) > 1);
 }
 
+static void an_address_out_of_range_has_no_settings(void **state)
+{
+	const struct vio_pci_addr addr = { .device = 32 };
+	struct waited_call waited =
+		call_of((struct vio_vf_config){ .fields = VIO_VF_MSIX, .n_msix = 1 });
+
+	(void)state;
+	waited.call.vf = addr;
+	assert_int_equal(carry_out(&waited, vio_setting_set), -EINVAL);
+	assert_int_equal(vio_setting_explain_missing(&host, &addr), -EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -193,6 +206,7 @@ int main(void)
 		cmocka_unit_test(capabilities_that_loop_are_not_believed),
 		cmocka_unit_test(a_function_without_the_file_has_no_count),
 		cmocka_unit_test(without_a_way_to_wait_nothing_is_written),
+		cmocka_unit_test(an_address_out_of_range_has_no_settings),
 		cmocka_unit_test(a_failing_allocation_or_call_leaves_nothing_open),
 	};
 

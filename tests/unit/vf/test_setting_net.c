@@ -175,6 +175,29 @@ static void a_minimum_is_not_set_where_rates_cannot_be_read(void **state)
 	assert_int_equal(wait_for(&waited), -ENODEV);
 }
 
+/* The kernel would be told a maximum that nobody knows. */
+static void a_minimum_is_not_set_where_the_driver_tells_no_maximum(void **state)
+{
+	const struct ifla_vf_trust trust = { .vf = PEER_VF, .setting = 1 };
+	struct waited_call waited;
+	struct message m;
+	uint32_t list, vf;
+
+	(void)state;
+	add_interface("7\n");
+	begin_set(&waited, (struct vio_vf_config){ .fields = VIO_VF_MIN_RATE,
+						   .min_tx_mbps = 50 });
+	begin_link(&m, ARPHRD_ETHER, PEER_VF + 1);
+	list = begin_nest(&m, IFLA_VFINFO_LIST);
+	vf = begin_nest(&m, IFLA_VF_INFO);
+	put_attr(&m, IFLA_VF_TRUST, &trust, sizeof(trust));
+	end_nest(&m, vf);
+	end_nest(&m, list);
+	end_message(&m);
+	peer_send(&m);
+	assert_int_equal(wait_for(&waited), -EOPNOTSUPP);
+}
+
 static void a_refusal_names_the_function_and_the_field(void **state)
 {
 	struct waited_call waited;
@@ -221,6 +244,58 @@ static void a_read_gives_what_the_kernel_knows(void **state)
 	assert_int_equal(config->spoofchk, 1);
 	assert_int_equal(config->trust, 1);
 	assert_int_equal(config->link_state, VIO_VF_LINK_DISABLE);
+}
+
+/* One capability, of 32 vectors. */
+static int show_config(void *opaque, char *buf, size_t n)
+{
+	(void)opaque;
+	assert_true(n >= 256);
+	memset(buf, 0, 256);
+	buf[0x06] = 0x10; /* Status: there is a list */
+	buf[0x34] = 0x60;
+	buf[0x60] = 0x11;
+	buf[0x62] = 31;
+	return 256;
+}
+
+static void a_read_is_the_sum_of_what_each_kind_knows(void **state)
+{
+	const struct vio_fake_attr attr = { .show = show_config };
+	struct waited_call waited = call_of((struct vio_vf_config)VIO_VF_CONFIG_INIT);
+	const struct vio_vf_config *config = &waited.call.config;
+
+	(void)state;
+	add_interface("7\n");
+	vio_fake_add_attr(fake, VF "/config", &attr);
+	assert_int_equal(vio_setting_read(&waited.call), 0);
+	send_link();
+	assert_int_equal(wait_for(&waited), 0);
+	assert_int_equal(config->fields, 0x7f | VIO_VF_MSIX);
+	assert_int_equal(config->vlan, 100);
+	assert_int_equal(config->n_msix, 32);
+}
+
+static int refuse_config(void *opaque, char *buf, size_t n)
+{
+	(void)opaque;
+	(void)buf;
+	(void)n;
+	return -EIO;
+}
+
+/* Half of the settings would pass for all that there are. */
+static void a_read_of_which_a_later_part_fails_has_failed(void **state)
+{
+	const struct vio_fake_attr attr = { .show = refuse_config };
+	struct waited_call waited = call_of((struct vio_vf_config)VIO_VF_CONFIG_INIT);
+
+	(void)state;
+	add_interface("7\n");
+	vio_fake_add_attr(fake, VF "/config", &attr);
+	assert_int_equal(vio_setting_read(&waited.call), 0);
+	send_link();
+	assert_int_equal(wait_for(&waited), -EIO);
 }
 
 static void a_read_that_the_kernel_refuses_fails(void **state)
@@ -298,9 +373,13 @@ int main(void)
 		cmocka_unit_test(spoof_checking_trust_and_link_go_out_alone),
 		cmocka_unit_test(a_minimum_alone_keeps_the_maximum),
 		cmocka_unit_test(a_minimum_is_not_set_where_rates_cannot_be_read),
+		cmocka_unit_test(
+			a_minimum_is_not_set_where_the_driver_tells_no_maximum),
 		cmocka_unit_test(a_refusal_names_the_function_and_the_field),
 		cmocka_unit_test(a_protocol_that_the_driver_lacks_is_not_supported),
 		cmocka_unit_test(a_read_gives_what_the_kernel_knows),
+		cmocka_unit_test(a_read_is_the_sum_of_what_each_kind_knows),
+		cmocka_unit_test(a_read_of_which_a_later_part_fails_has_failed),
 		cmocka_unit_test(a_read_that_the_kernel_refuses_fails),
 		cmocka_unit_test(a_pf_without_an_interface_has_no_such_settings),
 		cmocka_unit_test(a_pf_that_has_gone_is_told),

@@ -3,6 +3,8 @@
  * Resources of secondary NVMe controllers, against one made up: it keeps the rules
  * of the specification, can refuse any step, and can list whatever a test wants.
  */
+#include <limits.h>
+
 #include "sys/uapi/nvme.h"
 #include "unit/vf/setting_fixture.h"
 
@@ -28,6 +30,7 @@ static struct controller {
 	int is_stuck;       /* every action after fail_at fails as well */
 	int list_result;    /* of Identify, if not 0 */
 	int is_list_circle; /* each list is the first */
+	uint32_t abort_at;  /* the last action before the thread returns; 0: none */
 } nvme;
 
 static int get_list(struct nvme_admin_cmd *command)
@@ -78,6 +81,8 @@ static int act(const struct nvme_admin_cmd *command)
 	struct secondary *to = NULL;
 
 	nvme.n_actions++;
+	if (nvme.n_actions == nvme.abort_at)
+		(void)vio_ctx_abort_work(peer.ctx);
 	if (nvme.fail_at && (nvme.n_actions == nvme.fail_at ||
 			     (nvme.is_stuck && nvme.n_actions > nvme.fail_at)))
 		return nvme.fail_result;
@@ -319,6 +324,48 @@ static void without_a_lent_thread_nothing_is_asked(void **state)
 	assert_int_equal(nvme.n_lists, 0);
 }
 
+/* Nobody is left to make the next step: the call ends, the file is closed. */
+static void a_thread_that_is_taken_back_ends_the_call(void **state)
+{
+	(void)state;
+	add_controller();
+	nvme.abort_at = 2;
+	assert_int_equal(set_nvme(3, 1), -EOPNOTSUPP);
+	assert_int_equal(nvme.n_actions, 2);
+}
+
+/* Why it went wrong is what is told, not that it could not be put back. */
+static void a_thread_that_is_taken_back_hides_no_failure(void **state)
+{
+	(void)state;
+	add_controller();
+	nvme.fail_at = 2;
+	nvme.fail_result = -ETIMEDOUT;
+	nvme.abort_at = 2;
+	assert_int_equal(set_nvme(3, 1), -ETIMEDOUT);
+	assert_int_equal(nvme.n_actions, 2);
+}
+
+static void a_controllers_name_that_does_not_fit_is_not_cut(void **state)
+{
+	(void)state;
+	vio_fake_add_dir(fake, PF "/nvme/nvme_of_as_many_as_32_characters");
+	assert_int_equal(set_nvme(3, 1), -EBADMSG);
+}
+
+static void a_folder_that_fills_a_path_has_no_controllers(void **state)
+{
+	char long_root[PATH_MAX];
+
+	(void)state;
+	add_controller();
+	memset(long_root, 'a', sizeof(long_root) - 1);
+	long_root[sizeof(long_root) - 1] = '\0';
+	host.dev_root = long_root;
+	assert_int_equal(set_nvme(3, 1), -ENAMETOOLONG);
+	assert_int_equal(nvme.n_lists, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -336,6 +383,10 @@ int main(void)
 		cmocka_unit_test(a_controller_that_does_not_open_is_told),
 		cmocka_unit_test(a_pf_without_a_controller_has_no_resources),
 		cmocka_unit_test(without_a_lent_thread_nothing_is_asked),
+		cmocka_unit_test(a_thread_that_is_taken_back_ends_the_call),
+		cmocka_unit_test(a_thread_that_is_taken_back_hides_no_failure),
+		cmocka_unit_test(a_controllers_name_that_does_not_fit_is_not_cut),
+		cmocka_unit_test(a_folder_that_fills_a_path_has_no_controllers),
 	};
 
 	return run_host_tests(tests, sizeof(tests) / sizeof(tests[0]));

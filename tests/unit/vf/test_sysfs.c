@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Attributes, links and folders, as they should be and as they should not. */
+#include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 
+#include "fake/fault.h"
 #include "machine.h"
+#include "vf/host.h"
 #include "vf/sysfs.h"
 
 static void the_last_newline_is_cut_off(void **state)
@@ -203,6 +207,83 @@ static void a_walk_over_a_folder_can_be_ended(void **state)
 			 -ENOENT);
 }
 
+/* A folder whose list is made up, byte by byte. */
+struct listing {
+	struct vio_fault fault; /* for its calls that pass on */
+	struct dirent64 entry;
+	size_t n;
+};
+
+static ssize_t give_listing(void *opaque, int fd, void *buf, size_t n)
+{
+	const struct listing *l = VIO_CONTAINER_OF(opaque, struct listing, fault);
+
+	(void)fd;
+	assert_true(l->n <= n);
+	memcpy(buf, &l->entry, l->n);
+	return (ssize_t)l->n;
+}
+
+/* @n bytes of a list whose first entry says that it has @reclen, and is "name". */
+static int visit_listing(struct machine *m, size_t reclen, size_t n)
+{
+	struct listing l = { .entry = { .d_reclen = (uint16_t)reclen }, .n = n };
+	struct vio_env env = *m->host->env;
+	struct vio_host host = *m->host;
+	struct names names = { 0, 1 };
+
+	vio_fault_prepare(&l.fault, env.sys);
+	l.fault.sys.getdents = give_listing;
+	memcpy(l.entry.d_name, "name", 5);
+	env.sys = &l.fault.sys;
+	host.env = &env;
+	vio_fake_add_dir(m->fake, SYSFS "/listed");
+	return vio_sysfs_foreach(&host, "listed", count_name, &names);
+}
+
+#define HEAD offsetof(struct dirent64, d_name)
+
+static void a_list_of_names_is_not_read_past_its_end(void **state)
+{
+	struct machine *m = *state;
+
+	assert_int_equal(visit_listing(m, HEAD + 5, HEAD + 5), 5);
+	/* Without a name, longer than the list, without the end of its name. */
+	assert_int_equal(visit_listing(m, HEAD + 5, HEAD), -EBADMSG);
+	assert_int_equal(visit_listing(m, HEAD, HEAD + 5), -EBADMSG);
+	assert_int_equal(visit_listing(m, 0, HEAD + 5), -EBADMSG);
+	assert_int_equal(visit_listing(m, HEAD + 6, HEAD + 5), -EBADMSG);
+	assert_int_equal(visit_listing(m, HEAD + 4, HEAD + 4), -EBADMSG);
+}
+
+static void a_root_that_fills_a_path_has_nothing_in_it(void **state)
+{
+	struct machine *m = *state;
+	struct vio_host host = *m->host;
+	char root[PATH_MAX], target[16];
+
+	memset(root, 'a', sizeof(root) - 1);
+	root[sizeof(root) - 1] = '\0';
+	host.sysfs_root = root;
+	assert_int_equal(vio_sysfs_open(&host, "a", O_RDONLY), -ENAMETOOLONG);
+	assert_int_equal(vio_sysfs_read_target(&host, "a", target, sizeof(target)),
+			 -ENAMETOOLONG);
+}
+
+static void a_target_that_does_not_fit_is_not_cut(void **state)
+{
+	struct machine *m = *state;
+	char target[8];
+
+	vio_fake_add_link(m->fake, SYSFS "/a", "../seven");
+	vio_fake_add_link(m->fake, SYSFS "/b", "../four");
+	assert_int_equal(vio_sysfs_read_target(m->host, "a", target, sizeof(target)),
+			 -EBADMSG);
+	assert_int_equal(vio_sysfs_read_target(m->host, "b", target, sizeof(target)),
+			 0);
+	assert_string_equal(target, "../four");
+}
+
 static void paths_of_functions_stay_in_their_folder(void **state)
 {
 	static const char *const bad[] = { "",   "..",   "../x", "a/../b",
@@ -218,6 +299,15 @@ static void paths_of_functions_stay_in_their_folder(void **state)
 	assert_string_equal(buf, "bus/pci/devices/0000:3b:00.1");
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_int_equal(vio_sysfs_path(&addr, bad[i], buf), -EINVAL);
+}
+
+static void an_address_out_of_range_has_no_path(void **state)
+{
+	const struct vio_pci_addr addr = { .device = 32 };
+	char buf[VIO_SYSFS_PATH_BYTES];
+
+	(void)state;
+	assert_int_equal(vio_sysfs_path(&addr, "vendor", buf), -EINVAL);
 }
 
 static void a_path_that_is_too_long_is_refused(void **state)
@@ -277,7 +367,11 @@ int main(void)
 		ON_MACHINE(a_link_that_does_not_fit_or_ends_in_nothing_is_refused),
 		ON_MACHINE(every_name_in_a_folder_is_visited),
 		ON_MACHINE(a_walk_over_a_folder_can_be_ended),
+		ON_MACHINE(a_list_of_names_is_not_read_past_its_end),
+		ON_MACHINE(a_root_that_fills_a_path_has_nothing_in_it),
+		ON_MACHINE(a_target_that_does_not_fit_is_not_cut),
 		cmocka_unit_test(paths_of_functions_stay_in_their_folder),
+		cmocka_unit_test(an_address_out_of_range_has_no_path),
 		cmocka_unit_test(a_path_that_is_too_long_is_refused),
 		cmocka_unit_test(names_of_drivers_are_checked),
 		ON_MACHINE(descriptors_of_attributes_are_close_on_exec),

@@ -48,6 +48,7 @@ struct scene {
 #define SCENE_GROUPS    0u
 #define SCENE_IOMMUFD   (1u << 0)
 #define SCENE_NO_THREAD (1u << 1)
+#define SCENE_IDLE      (1u << 2) /* a thread is promised and does not come */
 
 struct scene *scene_create(uint32_t flags);
 /* Closes what is open, and checks that nothing is left. */
@@ -58,6 +59,9 @@ struct scene *scene_create_machine(uint32_t flags);
 int scene_open_ctx(struct scene *scene, uint32_t flags);
 void scene_close_ctx(struct scene *scene);
 void scene_destroy_machine(struct scene *scene);
+
+/* Tells the lent thread to return, and sees what that ends. */
+void scene_abort(struct scene *scene);
 
 /* cmocka's: *state is the scene. */
 int scene_set_up_groups(void **state);
