@@ -248,7 +248,7 @@ static void unplugging_the_pf_waits_for_the_holder(void **state)
 	keeper_await(&keeper, n, VIO_HOST_BOUND, pf->name);
 }
 
-/* Of a PF that stays. The emulator's NVMe controller does not survive being unplugged. */
+/* Of a PF that stays: the emulator ends in an assertion when this one is unplugged. */
 static void taking_the_vfs_away_waits_for_the_holder(void **state)
 {
 	const struct pf *pf = *state;
