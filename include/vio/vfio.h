@@ -94,7 +94,9 @@ struct vio_vfio_params {
 	struct vio_iommu *iommu; /**< outlives it */
 	/**
 	 * The kernel asks for the function back: close it soon, or whoever wants it
-	 * hangs. Called from dispatch, again every few seconds. NULL: not told.
+	 * hangs, and a call of this thread that waits for the same lock with it.
+	 * Called from dispatch, never before done of the open; again every ten
+	 * seconds or so. NULL: not told.
 	 */
 	void (*requested)(void *opaque, struct vio_vfio *vfio);
 	/** The function had an error that it cannot correct. NULL: not told. */

@@ -61,17 +61,14 @@ run_vf_suite()
 	local pool=sriov_max_vfs=4,sriov_vq_flexible=8,sriov_vi_flexible=4
 	local each=sriov_max_vq_per_vf=4,sriov_max_vi_per_vf=2
 
-	guest_devices=(
-		[card]="igb,bus=port0,netdev=net0"
-		[disk]="nvme,bus=port1,serial=vio,subsys=subsys,$pool,$each"
-	)
+	guest_devices=([card]="igb,bus=port0,netdev=net0")
 	guest_args=(
 		-device "pcie-root-port,id=port0,slot=1,chassis=1"
 		-netdev "hubport,id=net0,hubid=0"
 		-device "${guest_devices[card]},id=card"
 		-device "pcie-root-port,id=port1,slot=2,chassis=2"
 		-device "nvme-subsys,id=subsys"
-		-device "${guest_devices[disk]},id=disk"
+		-device "nvme,bus=port1,serial=vio,subsys=subsys,$pool,$each"
 	)
 	guest_files=("$build"/tests/guest/guest_{vfconf,netdevsim,mtty}
 		"$("$guest_dir/modules.sh")"/{netdevsim,mtty}.ko)

@@ -7,8 +7,8 @@
  * emulated machine has one processor, and its kernel keeps it for itself at times.
  * All of it fails the running test rather than return an error.
  */
-#ifndef VIO_TESTS_GUEST_HOLDER_H
-#define VIO_TESTS_GUEST_HOLDER_H
+#ifndef VIO_TESTS_GUEST_KEEPER_H
+#define VIO_TESTS_GUEST_KEEPER_H
 
 #include <pthread.h>
 
@@ -21,7 +21,7 @@
 
 #define BUS_IGB       1u /* of the PFs */
 #define BUS_NVME      2u
-#define HOLDER_EVENTS 128u
+#define KEEPER_EVENTS 128u
 
 /* Time between two of the same. */
 struct gap {
@@ -41,7 +41,7 @@ struct held {
 	uint64_t told_ns; /* when, the first of either */
 };
 
-struct holder {
+struct keeper {
 	struct vio_ctx *ctx;
 	struct vio_host *host;
 	pthread_t worker;
@@ -52,7 +52,7 @@ struct holder {
 	struct gap control;     /* of the thread beside it */
 	pthread_t control_thread;
 	uint32_t is_measured; /* atomic */
-	struct vio_host_event events[HOLDER_EVENTS];
+	struct vio_host_event events[KEEPER_EVENTS];
 	uint32_t n_events;
 };
 
@@ -65,37 +65,37 @@ struct end {
 
 /* The drivers and what NVMe VFs can be given: once a boot. 0 or -1. */
 int machine_prepare(void);
-/* Two VFs of either PF, those of the network card with a driver. 0 or -1. */
-int machine_make_vfs(void);
+/* Two VFs of the NVMe controller and @n of the network card, which have a driver. */
+int machine_make_vfs(const char *n);
 int machine_destroy_vfs(void);
 
 /* With a bystander of the PF on that bus. */
-void holder_open(struct holder *holder, uint32_t bystander_bus);
-void holder_close(struct holder *holder);
+void keeper_open(struct keeper *keeper, uint32_t bystander_bus);
+void keeper_close(struct keeper *keeper);
 
-void holder_take(struct holder *holder, struct held *held, uint32_t bus);
-void holder_open_function(struct holder *holder, struct held *held);
-void holder_close_function(struct holder *holder, struct held *held);
+void keeper_take(struct keeper *keeper, struct held *held, uint32_t bus);
+void keeper_open_function(struct keeper *keeper, struct held *held);
+void keeper_close_function(struct keeper *keeper, struct held *held);
 /* Gives a claim back whose function is closed; what that answered. */
-int holder_release(struct holder *holder, struct held *held);
+int keeper_release(struct keeper *keeper, struct held *held);
 
 /* From here on nothing but calls of the library and of the loop. */
-void holder_measure(struct holder *holder);
+void keeper_measure(struct keeper *keeper);
 /* Prints the gaps, and fails if the loop's were longer than the machine's. */
-void holder_judge(struct holder *holder);
+void keeper_judge(struct keeper *keeper);
 
 /* Goes round the loop until *value, read atomically, is not 0. */
-void holder_run(struct holder *holder, const uint32_t *value);
+void keeper_run(struct keeper *keeper, const uint32_t *value);
 /* Until that event of that function has come after the first @from of them. */
-void holder_await(struct holder *holder, uint32_t from, uint32_t type,
+void keeper_await(struct keeper *keeper, uint32_t from, uint32_t type,
 		  const char *name);
 /* Where it is; n_events: it has not come. */
-uint32_t holder_find(const struct holder *holder, uint32_t from, uint32_t type,
+uint32_t keeper_find(const struct keeper *keeper, uint32_t from, uint32_t type,
 		     const char *name);
 
 /* For the done of an operation; and its end, if it began with @ret 0. */
 void end_note(void *opaque, int result, const struct vio_error *err);
-int holder_wait(struct holder *holder, struct end *end, int ret);
+int keeper_wait(struct keeper *keeper, struct end *end, int ret);
 
 uint32_t held_get_state(const struct held *held);
 /* What a read of the part's first register says, and the register. */
@@ -114,7 +114,7 @@ struct writer {
 
 void writer_start(struct writer *writer, const char *path, const char *text);
 /* Goes round the loop until the write has returned; what it did. */
-int writer_join(struct writer *writer, struct holder *holder);
+int writer_join(struct writer *writer, struct keeper *keeper);
 
 int write_text(const char *path, const char *text);
 

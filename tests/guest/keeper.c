@@ -15,7 +15,7 @@
 
 #include <linux/nvme_ioctl.h>
 
-#include "holder.h"
+#include "keeper.h"
 
 #define WAIT_MS 60000 /* an emulated machine on a loaded host */
 #define TICK_NS 10000000
@@ -62,13 +62,12 @@ int machine_prepare(void)
 			   "mkdir -p /run");
 }
 
-int machine_make_vfs(void)
+int machine_make_vfs(const char *n)
 {
 	if (command_run("/bin/ip link set eth0 up") ||
 	    write_text(IGB "/sriov_drivers_autoprobe", "1") ||
 	    write_text(NVME "/sriov_drivers_autoprobe", "0") || free_nvme_pool() ||
-	    write_text(IGB "/sriov_numvfs", "2") ||
-	    write_text(NVME "/sriov_numvfs", "2"))
+	    write_text(IGB "/sriov_numvfs", n) || write_text(NVME "/sriov_numvfs", "2"))
 		return -1;
 	return 0;
 }
@@ -92,34 +91,34 @@ static void note_gap(struct gap *gap)
 static void *run_control(void *opaque)
 {
 	const struct timespec tick = { .tv_nsec = TICK_NS };
-	struct holder *holder = opaque;
+	struct keeper *keeper = opaque;
 
-	while (__atomic_load_n(&holder->is_measured, __ATOMIC_ACQUIRE)) {
+	while (__atomic_load_n(&keeper->is_measured, __ATOMIC_ACQUIRE)) {
 		nanosleep(&tick, NULL);
-		note_gap(&holder->control);
+		note_gap(&keeper->control);
 	}
 	return NULL;
 }
 
-void holder_measure(struct holder *holder)
+void keeper_measure(struct keeper *keeper)
 {
-	holder->ticks = holder->control = (struct gap){ .last_ns = now_ns() };
-	__atomic_store_n(&holder->is_measured, 1, __ATOMIC_RELEASE);
+	keeper->ticks = keeper->control = (struct gap){ .last_ns = now_ns() };
+	__atomic_store_n(&keeper->is_measured, 1, __ATOMIC_RELEASE);
 	assert_int_equal(
-		pthread_create(&holder->control_thread, NULL, run_control, holder), 0);
+		pthread_create(&keeper->control_thread, NULL, run_control, keeper), 0);
 }
 
-void holder_judge(struct holder *holder)
+void keeper_judge(struct keeper *keeper)
 {
-	note_gap(&holder->ticks);
-	__atomic_store_n(&holder->is_measured, 0, __ATOMIC_RELEASE);
-	pthread_join(holder->control_thread, NULL);
+	note_gap(&keeper->ticks);
+	__atomic_store_n(&keeper->is_measured, 0, __ATOMIC_RELEASE);
+	pthread_join(keeper->control_thread, NULL);
 	print_message("loop and bystander: %u rounds, longest gap %llu ms; a thread "
 		      "beside it: %llu ms\n",
-		      holder->ticks.n,
-		      (unsigned long long)(holder->ticks.longest_ns / MS),
-		      (unsigned long long)(holder->control.longest_ns / MS));
-	assert_true(holder->ticks.longest_ns <= holder->control.longest_ns + SLACK_NS);
+		      keeper->ticks.n,
+		      (unsigned long long)(keeper->ticks.longest_ns / MS),
+		      (unsigned long long)(keeper->control.longest_ns / MS));
+	assert_true(keeper->ticks.longest_ns <= keeper->control.longest_ns + SLACK_NS);
 }
 
 int held_read(const struct held *held, uint32_t index, uint32_t *out)
@@ -129,43 +128,43 @@ int held_read(const struct held *held, uint32_t index, uint32_t *out)
 	return vio_vfio_read(held->vfio, index, offset, out, sizeof(*out));
 }
 
-static void use_bystander(struct holder *holder)
+static void use_bystander(struct keeper *keeper)
 {
 	uint32_t value = 0;
 
-	if (holder->nvme) {
-		memset(nvme_user_get_data(holder->nvme), 0xaa, NVME_BLOCK_BYTES);
-		assert_int_equal(nvme_user_read(holder->nvme, holder->ticks.n, 1), 0);
-		assert_int_equal(nvme_user_get_data(holder->nvme)[0], 0);
+	if (keeper->nvme) {
+		memset(nvme_user_get_data(keeper->nvme), 0xaa, NVME_BLOCK_BYTES);
+		assert_int_equal(nvme_user_read(keeper->nvme, keeper->ticks.n, 1), 0);
+		assert_int_equal(nvme_user_get_data(keeper->nvme)[0], 0);
 		return;
 	}
-	assert_int_equal(held_read(&holder->bystander, 0, &value), 0);
+	assert_int_equal(held_read(&keeper->bystander, 0, &value), 0);
 	assert_true(value && value != UINT32_MAX);
 }
 
-static void tick(struct holder *holder)
+static void tick(struct keeper *keeper)
 {
 	uint64_t count;
 
-	assert_int_equal(read(holder->timer_fd, &count, sizeof(count)), sizeof(count));
-	if (holder->bystander.vfio)
-		use_bystander(holder);
-	note_gap(&holder->ticks);
+	assert_int_equal(read(keeper->timer_fd, &count, sizeof(count)), sizeof(count));
+	if (keeper->bystander.vfio)
+		use_bystander(keeper);
+	note_gap(&keeper->ticks);
 }
 
-static void go_round(struct holder *holder)
+static void go_round(struct keeper *keeper)
 {
 	struct pollfd fds[] = {
-		{ .fd = vio_ctx_get_fd(holder->ctx), .events = POLLIN },
-		{ .fd = holder->timer_fd, .events = POLLIN },
+		{ .fd = vio_ctx_get_fd(keeper->ctx), .events = POLLIN },
+		{ .fd = keeper->timer_fd, .events = POLLIN },
 	};
 	int ret = poll(fds, 2, WAIT_MS);
 
 	if (ret < 0)
 		assert_int_equal(errno, EINTR);
 	else if (fds[1].revents)
-		tick(holder);
-	assert_true(vio_ctx_dispatch(holder->ctx, 16) >= 0);
+		tick(keeper);
+	assert_true(vio_ctx_dispatch(keeper->ctx, 16) >= 0);
 }
 
 static void check_deadline(uint64_t began_ns)
@@ -174,36 +173,36 @@ static void check_deadline(uint64_t began_ns)
 		fail_msg("nothing happened for %d ms", WAIT_MS);
 }
 
-void holder_run(struct holder *holder, const uint32_t *value)
+void keeper_run(struct keeper *keeper, const uint32_t *value)
 {
 	const uint64_t began_ns = now_ns();
 
 	while (!__atomic_load_n(value, __ATOMIC_ACQUIRE)) {
-		go_round(holder);
+		go_round(keeper);
 		check_deadline(began_ns);
 	}
 }
 
 uint32_t
-holder_find(const struct holder *holder, uint32_t from, uint32_t type, const char *name)
+keeper_find(const struct keeper *keeper, uint32_t from, uint32_t type, const char *name)
 {
 	struct vio_pci_addr addr;
 	uint32_t i;
 
 	assert_int_equal(vio_pci_addr_parse(name, &addr), 0);
-	for (i = from; i < holder->n_events; i++)
-		if (holder->events[i].type == type &&
-		    !memcmp(&holder->events[i].addr, &addr, sizeof(addr)))
+	for (i = from; i < keeper->n_events; i++)
+		if (keeper->events[i].type == type &&
+		    !memcmp(&keeper->events[i].addr, &addr, sizeof(addr)))
 			break;
 	return i;
 }
 
-void holder_await(struct holder *holder, uint32_t from, uint32_t type, const char *name)
+void keeper_await(struct keeper *keeper, uint32_t from, uint32_t type, const char *name)
 {
 	const uint64_t began_ns = now_ns();
 
-	while (holder_find(holder, from, type, name) == holder->n_events) {
-		go_round(holder);
+	while (keeper_find(keeper, from, type, name) == keeper->n_events) {
+		go_round(keeper);
 		check_deadline(began_ns);
 	}
 }
@@ -218,10 +217,10 @@ void end_note(void *opaque, int result, const struct vio_error *err)
 	end->n++;
 }
 
-int holder_wait(struct holder *holder, struct end *end, int ret)
+int keeper_wait(struct keeper *keeper, struct end *end, int ret)
 {
 	if (!ret) {
-		holder_run(holder, &end->n);
+		keeper_run(keeper, &end->n);
 		ret = end->result;
 	}
 	if (ret && ret != -ENODEV)
@@ -236,7 +235,7 @@ static const struct vio_vf_config nvme_config = {
 	.nvme_vi = 2,
 };
 
-static void claim(struct holder *holder, struct held *held, uint32_t bus)
+static void claim(struct keeper *keeper, struct held *held, uint32_t bus)
 {
 	struct vio_vf_request request = VIO_VF_REQUEST_INIT;
 	struct vio_vf_info info = VIO_VF_INFO_INIT;
@@ -245,8 +244,8 @@ static void claim(struct holder *holder, struct held *held, uint32_t bus)
 	request.flags = VIO_VF_FROM_PF;
 	request.pf.bus = (uint8_t)bus;
 	request.config = bus == BUS_NVME ? &nvme_config : NULL;
-	assert_int_equal(holder_wait(holder, &end,
-				     vio_vf_claim(holder->host, &request, &held->vf,
+	assert_int_equal(keeper_wait(keeper, &end,
+				     vio_vf_claim(keeper->host, &request, &held->vf,
 						  end_note, &end, &end.err)),
 			 0);
 	assert_int_equal(vio_vf_read_info(held->vf, &info), 0);
@@ -276,7 +275,7 @@ static void note_failure(void *opaque, struct vio_vfio *vfio)
 }
 
 /* Memory space: what is read by registers must be switched on. */
-void holder_open_function(struct holder *holder, struct held *held)
+void keeper_open_function(struct keeper *keeper, struct held *held)
 {
 	struct vio_vfio_params params = VIO_VFIO_PARAMS_INIT;
 	struct end end = { .err = VIO_ERROR_INIT };
@@ -286,7 +285,7 @@ void holder_open_function(struct holder *holder, struct held *held)
 	params.requested = note_request;
 	params.failed = note_failure;
 	params.opaque = held;
-	assert_int_equal(holder_wait(holder, &end,
+	assert_int_equal(keeper_wait(keeper, &end,
 				     vio_vfio_open(held->vf, &params, &held->vfio,
 						   end_note, &end, &end.err)),
 			 0);
@@ -294,33 +293,33 @@ void holder_open_function(struct holder *holder, struct held *held)
 		vio_vfio_write(held->vfio, VIO_VFIO_CONFIG_REGION, 4, &command, 2), 0);
 }
 
-void holder_close_function(struct holder *holder, struct held *held)
+void keeper_close_function(struct keeper *keeper, struct held *held)
 {
 	struct vio_vfio *vfio = held->vfio;
 	struct end end = { .err = VIO_ERROR_INIT };
 
 	held->vfio = NULL;
-	assert_int_equal(holder_wait(holder, &end,
+	assert_int_equal(keeper_wait(keeper, &end,
 				     vio_vfio_close(vfio, end_note, &end, &end.err)),
 			 0);
 }
 
-void holder_take(struct holder *holder, struct held *held, uint32_t bus)
+void keeper_take(struct keeper *keeper, struct held *held, uint32_t bus)
 {
 	struct vio_iommu_params params = VIO_IOMMU_PARAMS_INIT;
 
 	*held = (struct held){ 0 };
-	claim(holder, held, bus);
-	assert_int_equal(vio_iommu_open(holder->host, &params, &held->iommu, NULL), 0);
-	holder_open_function(holder, held);
+	claim(keeper, held, bus);
+	assert_int_equal(vio_iommu_open(keeper->host, &params, &held->iommu, NULL), 0);
+	keeper_open_function(keeper, held);
 }
 
-int holder_release(struct holder *holder, struct held *held)
+int keeper_release(struct keeper *keeper, struct held *held)
 {
 	struct end end = { .err = VIO_ERROR_INIT };
 
 	assert_int_equal(vio_iommu_close(held->iommu, NULL), 0);
-	return holder_wait(holder, &end,
+	return keeper_wait(keeper, &end,
 			   vio_vf_release(held->vf, end_note, &end, &end.err));
 }
 
@@ -334,10 +333,10 @@ uint32_t held_get_state(const struct held *held)
 
 static void note_event(void *opaque, const struct vio_host_event *event)
 {
-	struct holder *holder = opaque;
+	struct keeper *keeper = opaque;
 
-	assert_true(holder->n_events < HOLDER_EVENTS);
-	holder->events[holder->n_events++] = *event;
+	assert_true(keeper->n_events < KEEPER_EVENTS);
+	keeper->events[keeper->n_events++] = *event;
 }
 
 static void *lend(void *ctx)
@@ -346,48 +345,48 @@ static void *lend(void *ctx)
 	return NULL;
 }
 
-static void open_timer(struct holder *holder)
+static void open_timer(struct keeper *keeper)
 {
 	const struct itimerspec every = { { 0, TICK_NS }, { 0, TICK_NS } };
 
-	holder->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
-	assert_true(holder->timer_fd >= 0);
-	assert_int_equal(timerfd_settime(holder->timer_fd, 0, &every, NULL), 0);
+	keeper->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+	assert_true(keeper->timer_fd >= 0);
+	assert_int_equal(timerfd_settime(keeper->timer_fd, 0, &every, NULL), 0);
 }
 
-void holder_open(struct holder *holder, uint32_t bystander_bus)
+void keeper_open(struct keeper *keeper, uint32_t bystander_bus)
 {
 	struct vio_ctx_params params = VIO_CTX_PARAMS_INIT;
 	struct vio_host_params host_params = VIO_HOST_PARAMS_INIT;
 
-	*holder = (struct holder){ 0 };
+	*keeper = (struct keeper){ 0 };
 	params.flags = VIO_CTX_LENDS_THREAD;
 	host_params.event = note_event;
-	host_params.opaque = holder;
-	assert_int_equal(vio_ctx_create(&params, &holder->ctx, NULL), 0);
-	assert_int_equal(pthread_create(&holder->worker, NULL, lend, holder->ctx), 0);
-	assert_int_equal(vio_host_open(holder->ctx, &host_params, &holder->host, NULL),
+	host_params.opaque = keeper;
+	assert_int_equal(vio_ctx_create(&params, &keeper->ctx, NULL), 0);
+	assert_int_equal(pthread_create(&keeper->worker, NULL, lend, keeper->ctx), 0);
+	assert_int_equal(vio_host_open(keeper->ctx, &host_params, &keeper->host, NULL),
 			 0);
-	open_timer(holder);
-	holder_take(holder, &holder->bystander, bystander_bus);
+	open_timer(keeper);
+	keeper_take(keeper, &keeper->bystander, bystander_bus);
 	if (bystander_bus != BUS_NVME)
 		return;
-	holder->nvme = nvme_user_open(holder->bystander.vfio, holder->bystander.iommu);
-	assert_int_equal(nvme_user_create_io(holder->nvme), 0);
+	keeper->nvme = nvme_user_open(keeper->bystander.vfio, keeper->bystander.iommu);
+	assert_int_equal(nvme_user_create_io(keeper->nvme), 0);
 }
 
-void holder_close(struct holder *holder)
+void keeper_close(struct keeper *keeper)
 {
-	if (holder->nvme)
-		nvme_user_close(holder->nvme);
-	holder->nvme = NULL;
-	holder_close_function(holder, &holder->bystander);
-	assert_int_equal(holder_release(holder, &holder->bystander), 0);
-	assert_int_equal(vio_host_close(holder->host, NULL), 0);
-	assert_int_equal(vio_ctx_abort_work(holder->ctx), 0);
-	pthread_join(holder->worker, NULL);
-	assert_int_equal(vio_ctx_destroy(holder->ctx, NULL), 0);
-	close(holder->timer_fd);
+	if (keeper->nvme)
+		nvme_user_close(keeper->nvme);
+	keeper->nvme = NULL;
+	keeper_close_function(keeper, &keeper->bystander);
+	assert_int_equal(keeper_release(keeper, &keeper->bystander), 0);
+	assert_int_equal(vio_host_close(keeper->host, NULL), 0);
+	assert_int_equal(vio_ctx_abort_work(keeper->ctx), 0);
+	pthread_join(keeper->worker, NULL);
+	assert_int_equal(vio_ctx_destroy(keeper->ctx, NULL), 0);
+	close(keeper->timer_fd);
 }
 
 static void *run_writer(void *opaque)
@@ -408,9 +407,9 @@ void writer_start(struct writer *writer, const char *path, const char *text)
 	assert_int_equal(pthread_create(&writer->thread, NULL, run_writer, writer), 0);
 }
 
-int writer_join(struct writer *writer, struct holder *holder)
+int writer_join(struct writer *writer, struct keeper *keeper)
 {
-	holder_run(holder, &writer->is_over);
+	keeper_run(keeper, &writer->is_over);
 	pthread_join(writer->thread, NULL);
 	return writer->result;
 }
