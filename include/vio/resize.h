@@ -79,7 +79,10 @@ struct vio_resize_times {
 	uint32_t size;     /**< in: sizeof; out: bytes filled */
 	uint32_t n_paused; /**< VFs paused and resumed */
 	uint64_t pause_ns; /**< until the last holder had let go */
-	/** Of total_ns, what the kernel took for numvfs, driver binding and resets. */
+	/**
+	 * Of total_ns, what the kernel took for numvfs, driver binding, resets and
+	 * the PF's link.
+	 */
 	uint64_t kernel_ns;
 	uint64_t total_ns; /**< of the whole */
 };
