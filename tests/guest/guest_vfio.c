@@ -11,12 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <linux/nvme_ioctl.h>
 
 #include <vio/ctx.h>
 #include <vio/mem.h>
@@ -422,25 +419,6 @@ static void the_kernel_asks_and_is_given_the_function_back(void **state)
 	assert_int_equal(write_text(IGB "/sriov_numvfs", "2"), 0);
 }
 
-/* The primary controller keeps none of what can be given; that takes a reset. */
-static int free_nvme_pool(void)
-{
-	const int fd = open("/dev/nvme0", O_RDWR | O_CLOEXEC);
-	int ret = 0;
-
-	if (fd < 0)
-		return -1;
-	for (unsigned int type = 0; type < 2; type++) {
-		struct nvme_admin_cmd command = { .opcode = 0x1c,
-						  .cdw10 = 1 | type << 8 };
-
-		ret |= ioctl(fd, NVME_IOCTL_ADMIN_CMD, &command);
-	}
-	ret |= ioctl(fd, NVME_IOCTL_RESET);
-	close(fd);
-	return ret;
-}
-
 static void *lend(void *unused)
 {
 	(void)unused;
@@ -454,7 +432,7 @@ static int set_up(void **state)
 	struct vio_error err = VIO_ERROR_INIT;
 
 	(void)state;
-	if (command_run("modprobe -a vfio_iommu_type1 vfio-pci") || free_nvme_pool() ||
+	if (command_run("modprobe -a vfio_iommu_type1 vfio-pci") || nvme_pool_free() ||
 	    command_run("echo 0 >" NVME "/sriov_drivers_autoprobe") ||
 	    write_text(IGB "/sriov_numvfs", "2") ||
 	    write_text(NVME "/sriov_numvfs", "2"))
