@@ -19,8 +19,8 @@
 #include "vf/plan.h"
 
 /* Together 10 s; copper negotiates for three or four. */
-#define LOOK_NS   100000000
-#define LOOKS_MAX 100u
+#define LOOK_NS    100000000
+#define LOOKS_MAX  100u
 
 #define ATTR_BYTES 64u /* "net/", an interface, "/carrier" */
 
