@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * When asked to close the function a holder has the device finish half of what it is
- * at, and cuts off the other half: both are what a guest may have under way. What was
- * cut off is done again once the function is back.
+ * When asked to close the function a holder has the device finish some of what it is
+ * at, cuts off some, and has some in its ring that the device has not been told of: a
+ * guest may have any of it. What was not completed is done again once the function is
+ * back.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -71,11 +72,24 @@ static void submit(struct holder *holder, uint32_t slot)
 	nvme_user_submit(holder->nvme, 1, slot, block_of(holder, operation));
 }
 
-static void begin_operation(struct holder *holder, uint32_t slot)
+static void take_slot(struct holder *holder, uint32_t slot)
 {
 	assert_int_equal(holder->in_slots[slot], 0);
 	holder->in_slots[slot] = ++holder->n_operations;
+}
+
+static void begin_operation(struct holder *holder, uint32_t slot)
+{
+	take_slot(holder, slot);
 	submit(holder, slot);
+}
+
+static void queue_operation(struct holder *holder, uint32_t slot)
+{
+	take_slot(holder, slot);
+	fill_slot(holder, slot, content_of(holder, holder->in_slots[slot]));
+	nvme_user_queue(holder->nvme, 1, slot,
+			block_of(holder, holder->in_slots[slot]));
 }
 
 static int take_operation(struct holder *holder)
@@ -194,6 +208,8 @@ static void stop_work(struct holder *holder)
 	holder->worked_ns = now_ns();
 	for (uint32_t i = 0; i < NVME_SLOTS / 2; i++)
 		begin_operation(holder, i);
+	for (uint32_t i = NVME_SLOTS / 2; i < NVME_SLOTS; i++)
+		queue_operation(holder, i);
 	nvme_user_stop(holder->nvme);
 	while (take_operation(holder))
 		;

@@ -224,22 +224,28 @@ static int take_completion(struct nvme_user *nvme, uint32_t q)
 	return leave_completion(nvme, q);
 }
 
-static void submit(struct nvme_user *nvme, uint32_t q, const struct command *command)
+static void
+queue_command(struct nvme_user *nvme, uint32_t q, const struct command *command)
 {
 	struct queue *queue = &nvme->queues[q];
 	struct command *ring = (struct command *)(void *)(nvme->memory + 2 * q * PAGE);
 
 	ring[queue->tail] = *command;
 	queue->tail = (queue->tail + 1) % N_ENTRIES;
-	/* Release: the device reads the entry once it sees the bell. */
+}
+
+static void ring_bell(struct nvme_user *nvme, uint32_t q)
+{
+	/* Release: the device reads the entries once it sees the bell. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	*reg(nvme, REG_BELLS + 2 * q * nvme->stride) = queue->tail;
+	*reg(nvme, REG_BELLS + 2 * q * nvme->stride) = nvme->queues[q].tail;
 }
 
 static int run(struct nvme_user *nvme, uint32_t q, struct command *command)
 {
 	command->head |= (uint32_t)nvme->n_commands++ << 16;
-	submit(nvme, q, command);
+	queue_command(nvme, q, command);
+	ring_bell(nvme, q);
 	return take_completion(nvme, q);
 }
 
@@ -302,8 +308,8 @@ int nvme_user_read(struct nvme_user *nvme, uint64_t block, uint32_t n_blocks)
 	return run(nvme, 1, &command);
 }
 
-void nvme_user_submit(struct nvme_user *nvme, int is_write, uint32_t slot,
-		      uint64_t block)
+void nvme_user_queue(struct nvme_user *nvme, int is_write, uint32_t slot,
+		     uint64_t block)
 {
 	const struct command command = {
 		.head = (is_write ? OP_WRITE : OP_READ) | slot << 16,
@@ -312,7 +318,14 @@ void nvme_user_submit(struct nvme_user *nvme, int is_write, uint32_t slot,
 		.words = { (uint32_t)block, (uint32_t)(block >> 32) },
 	};
 
-	submit(nvme, 1, &command);
+	queue_command(nvme, 1, &command);
+}
+
+void nvme_user_submit(struct nvme_user *nvme, int is_write, uint32_t slot,
+		      uint64_t block)
+{
+	nvme_user_queue(nvme, is_write, slot, block);
+	ring_bell(nvme, 1);
 }
 
 int nvme_user_take(struct nvme_user *nvme, uint32_t *out_slot)

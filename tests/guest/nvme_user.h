@@ -42,6 +42,9 @@ int nvme_user_read(struct nvme_user *nvme, uint64_t block, uint32_t n_blocks);
  */
 void nvme_user_submit(struct nvme_user *nvme, int is_write, uint32_t slot,
 		      uint64_t block);
+/* Put into the ring, and the device is not told. */
+void nvme_user_queue(struct nvme_user *nvme, int is_write, uint32_t slot,
+		     uint64_t block);
 /* 1: @out_slot has been completed, successfully; 0: nothing has. */
 int nvme_user_take(struct nvme_user *nvme, uint32_t *out_slot);
 /* No queue moves any more; what it had completed by then can still be taken. */

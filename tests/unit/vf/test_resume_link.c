@@ -130,6 +130,70 @@ static void a_pf_without_an_interface_is_not_waited_for(void **state)
 	assert_int_equal(s->scene.vf[0]->config.max_tx_mbps, 100);
 }
 
+/* Shown once as away; then it has gone with its interface. */
+static int show_and_go(void *opaque, char *buf, size_t n)
+{
+	struct link *link = opaque;
+
+	link->n_looks++;
+	vio_fake_remove(link->stage->scene.fake, CARRIER);
+	return snprintf(buf, n, "0\n");
+}
+
+static void an_interface_that_goes_ends_the_wait(void **state)
+{
+	struct stage *s = *state;
+	struct link link;
+
+	prepare(&link, s);
+	replace_carrier(&link, show_and_go);
+	assert_int_equal(resume_over_time(s), 0);
+	assert_int_equal(link.n_looks, 1);
+	assert_int_equal(s->scene.vf[0]->config.max_tx_mbps, 100);
+}
+
+static int refuse_timer(void *opaque, int clock_id)
+{
+	(void)opaque;
+	(void)clock_id;
+	return -EMFILE;
+}
+
+static void without_a_timer_there_is_no_wait(void **state)
+{
+	struct stage *s = *state;
+	struct link link;
+
+	prepare(&link, s);
+	link.n_away = UINT32_MAX;
+	replace_carrier(&link, show_carrier);
+	s->p.sys.timerfd_create = refuse_timer;
+	assert_int_equal(resume_over_time(s), 0);
+	assert_int_equal(link.n_looks, 1);
+}
+
+static int refuse_time(void *opaque, int fd, int flags, const struct itimerspec *value)
+{
+	(void)opaque;
+	(void)fd;
+	(void)flags;
+	(void)value;
+	return -EINVAL;
+}
+
+static void a_timer_that_cannot_be_set_is_closed(void **state)
+{
+	struct stage *s = *state;
+	struct link link;
+
+	prepare(&link, s);
+	link.n_away = UINT32_MAX;
+	replace_carrier(&link, show_carrier);
+	s->p.sys.timerfd_settime = refuse_time;
+	assert_int_equal(resume_over_time(s), 0);
+	assert_int_equal(link.n_looks, 1);
+}
+
 /* What is there already need not be set again. */
 static void a_rate_that_stayed_does_not_look_for_the_link(void **state)
 {
@@ -157,6 +221,12 @@ int main(void)
 			a_pf_without_an_interface_is_not_waited_for, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			a_rate_that_stayed_does_not_look_for_the_link, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_interface_that_goes_ends_the_wait,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(without_a_timer_there_is_no_wait, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_timer_that_cannot_be_set_is_closed,
+						setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
