@@ -103,6 +103,16 @@ static void note_gaps(struct row *row, const struct ticker *ticker)
 		row->other_gap_ns = ticker->holder->gap_ns;
 }
 
+/* What the users did when they were asked to let go is not the library's. */
+static uint64_t sum_asked(uint32_t held)
+{
+	uint64_t sum_ns = 0;
+
+	for (uint32_t i = 0; i < held; i++)
+		sum_ns += holders[i].asked_ns;
+	return sum_ns;
+}
+
 static void
 resize(const struct pf *pf, uint32_t held, uint32_t n, int works, struct row *row)
 {
@@ -110,12 +120,13 @@ resize(const struct pf *pf, uint32_t held, uint32_t n, int works, struct row *ro
 	struct vio_resize_times told = VIO_RESIZE_TIMES_INIT;
 	struct kernel_times times;
 	struct ticker ticker;
-	uint64_t begun_ns, took_ns;
+	uint64_t begun_ns, took_ns, asked_ns;
 
 	params.flags = VIO_RESIZE_PAUSE_HELD;
 	params.n_vfs = n;
 	ticker_open(&ticker, &owner, works ? &other : NULL);
 	kernel_times_restart();
+	asked_ns = sum_asked(held);
 	begun_ns = now_ns();
 	if (owner_resize(&owner, &pf->addr, &params, &told))
 		fail_msg("resize: %s", owner.err.text);
@@ -129,7 +140,7 @@ resize(const struct pf *pf, uint32_t held, uint32_t n, int works, struct row *ro
 	note_gaps(row, &ticker);
 	if (works)
 		return;
-	row->own_ns += took_ns - times.all_ns;
+	row->own_ns += took_ns - times.all_ns - (sum_asked(held) - asked_ns);
 	add_parts(row, &times);
 	add_told(row, &told);
 }

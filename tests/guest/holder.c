@@ -226,6 +226,7 @@ static void closed(void *opaque, int result, const struct vio_error *err)
 static void pause_work(void *opaque, struct vio_vf *vf)
 {
 	struct vio_error err = VIO_ERROR_INIT;
+	const uint64_t begun_ns = now_ns();
 	struct holder *holder = opaque;
 
 	assert_ptr_equal(vf, holder->vf);
@@ -235,6 +236,7 @@ static void pause_work(void *opaque, struct vio_vf *vf)
 	holder->is_away = 1;
 	stop_work(holder);
 	holder->stopped_ns = holder->worked_ns;
+	holder->asked_ns += now_ns() - begun_ns;
 	if (vio_vfio_close(holder->vfio, closed, holder, &err))
 		fail_msg("close: %s", err.text);
 }

@@ -32,6 +32,7 @@ struct holder {
 	uint64_t gap_ns;     /* the longest between two answers, see holder_restart() */
 	uint64_t outage_ns;  /* the longest, of a pause */
 	uint64_t stopped_ns; /* the last answer before the pause */
+	uint64_t asked_ns;   /* in all, within the call that asks it to let go */
 	uint64_t n_operations;
 	uint64_t n_again;                /* not completed when it was closed */
 	uint64_t in_slots[NVME_SLOTS];   /* operations under way, from 1 */
