@@ -234,7 +234,7 @@ main()
 	if [[ ${1:-} = --soak ]]; then
 		mib=256 write_mib=64 seconds=10 limit=600 kills=(10 20 40 80 120)
 		claim_seconds=60 claim_cycles=100
-		resize_limit=1800 resize_rows="4 123456 1234567" deaths="40 10"
+		resize_limit=900 resize_rows="2 123456 1234567" deaths="20 5"
 		shift
 	fi
 	parts=("$@")
