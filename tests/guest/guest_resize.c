@@ -185,6 +185,18 @@ static void a_resize_that_may_not_disturb_names_the_holder(void **state)
 	close_holders(1);
 }
 
+static void more_than_the_pf_makes_is_refused(void **state)
+{
+	const struct vio_resize_params params = params_of(VIO_RESIZE_PAUSE_HELD, 8);
+
+	(void)state;
+	open_holders(1, 1);
+	assert_int_equal(owner_resize(&owner, &igb, &params, NULL), -ERANGE);
+	assert_int_equal(vfs_count(VFS_IGB), VFS_FEW);
+	assert_int_equal(holders[0].n_paused, 0);
+	close_holders(1);
+}
+
 static void the_number_does_not_fall_below_a_holder(void **state)
 {
 	const struct vio_resize_params params = params_of(VIO_RESIZE_PAUSE_HELD, 1);
@@ -322,9 +334,11 @@ static void no_operation_of_a_queue_is_lost_over_resizes(void **state)
 	struct vio_resize_times times;
 	struct ticker ticker;
 	uint64_t n_again = 0;
+	uint32_t n_vectors;
 
 	(void)state;
 	open_holders(2, 3);
+	n_vectors = count_vectors(&holders[0]);
 	holder_open(&holders[3], &owner, 1, 3, 100);
 	for (uint32_t n = 4; n >= VFS_FEW; n--) {
 		for (uint32_t i = 0; i < 3; i++)
@@ -340,6 +354,7 @@ static void no_operation_of_a_queue_is_lost_over_resizes(void **state)
 	for (uint32_t i = 0; i < 3; i++) {
 		holder_work(&holders[i]);
 		assert_int_equal(holders[i].n_lost, 2);
+		assert_int_equal(count_vectors(&holders[i]), n_vectors);
 		holder_verify_disk(&holders[i]);
 		n_again += holders[i].n_again;
 		print_message("holder %u: %u operations, %u of them again, outage %u "
@@ -387,6 +402,7 @@ int main(void)
 		WITH_OWNER(a_paused_vf_comes_back_as_another),
 		WITH_OWNER(a_vf_that_somebody_has_is_no_place_to_come_back_to),
 		WITH_OWNER(a_resize_that_may_not_disturb_names_the_holder),
+		WITH_OWNER(more_than_the_pf_makes_is_refused),
 		WITH_OWNER(the_number_does_not_fall_below_a_holder),
 		cmocka_unit_test(a_claim_of_another_process_is_respected_and_named),
 		WITH_OWNER(a_holder_that_does_not_let_go_ends_the_resize),
