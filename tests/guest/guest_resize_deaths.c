@@ -353,6 +353,8 @@ static int set_up(void **state)
 	(void)state;
 	return nvme_pool_free() ||
 	       command_run("modprobe -a igbvf vfio-pci vfio_iommu_type1 &&"
+			   "echo 0 >" VFS_IGB "/sriov_numvfs &&"
+			   "echo 0 >" VFS_NVME "/sriov_numvfs &&"
 			   "mkdir -p /run && /bin/ip link set eth0 up &&"
 			   "echo 0 >" VFS_NVME "/sriov_drivers_autoprobe");
 }

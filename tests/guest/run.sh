@@ -230,11 +230,11 @@ main()
 	shift
 	mib=32 write_mib=8 seconds=3 limit=240 kills=(20)
 	claim_seconds=10 claim_cycles=15
-	resize_limit=240 resize_rows="1 3 7" deaths="3 1"
+	resize_limit=240 resize_rows="1 3 4 7" deaths="3 1"
 	if [[ ${1:-} = --soak ]]; then
 		mib=256 write_mib=64 seconds=10 limit=600 kills=(10 20 40 80 120)
 		claim_seconds=60 claim_cycles=100
-		resize_limit=900 resize_rows="2 123456 1234567" deaths="20 5"
+		resize_limit=900 resize_rows="2 123456 4 1234567" deaths="20 5"
 		shift
 	fi
 	parts=("$@")
