@@ -79,7 +79,10 @@ struct vio_resize_times {
 	uint32_t size;     /**< in: sizeof; out: bytes filled */
 	uint32_t n_paused; /**< VFs paused and resumed */
 	uint64_t pause_ns; /**< until the last holder had let go */
-	/** Of total_ns, what the kernel took for numvfs, driver binding and resets. */
+	/**
+	 * Of total_ns, what the kernel took for numvfs, driver binding, resets and
+	 * the PF's link.
+	 */
 	uint64_t kernel_ns;
 	uint64_t total_ns; /**< of the whole */
 };
@@ -119,7 +122,9 @@ VIO_API VIO_MUST_CHECK int vio_vf_pause(struct vio_vf *vf, uint64_t timeout_ns,
 					struct vio_error *err);
 
 /**
- * Go on with a paused VF: bound, configured as it was, handed to its user.
+ * Go on with a paused VF: bound, configured as it was, handed to its user. Drivers
+ * refuse rates while the PF's link is down, as it is after the number of VFs changed:
+ * where one is to be set the link is waited for, 10 s at most.
  * @param vf      a paused VF
  * @param to      where; NULL: the VF that has its index now. Another VF must be
  *                free and alike: vendor, device, class and sizes of BARs

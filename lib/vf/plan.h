@@ -71,7 +71,9 @@ struct vio_plan {
 	struct vio_vf_config previous; /* what settings were when the plan began */
 	uint32_t todo;                 /* settings still to be set */
 	int setting_result;
-	uint32_t vf_at;     /* of a PF: the next VF to be looked at */
+	uint32_t vf_at;         /* of a PF: the next VF to be looked at */
+	struct vio_event timer; /* until the next look at the link */
+	uint32_t n_looks;
 	uint64_t begun_ns;  /* of the call under way */
 	uint64_t kernel_ns; /* spent in attributes of the kernel so far */
 };
@@ -130,6 +132,10 @@ int vio_plan_put_back_settings(struct vio_plan *plan);
 int vio_plan_read_identity(struct vio_plan *plan);
 /* Of what is wanted only what is otherwise; then as vio_plan_keep_settings(). */
 int vio_plan_keep_due(struct vio_plan *plan);
+
+/* plan_link.c: before a rate is set. */
+int vio_plan_link_is_due(const struct vio_plan *plan);
+int vio_plan_wait_link(struct vio_plan *plan);
 
 /* recover.c: what has gone, or is not ours to undo, is over. */
 extern const struct vio_plan_list vio_plan_forget;

@@ -124,13 +124,18 @@ int vio_plan_keep_settings(struct vio_plan *plan)
 	return 0;
 }
 
-/* What the lease has set is what it should be, whatever is read. */
+/*
+ * What the lease has set is what it should be, whatever is read. The vectors of an NVMe
+ * controller are what it makes of its interrupt resources; its driver sets none.
+ */
 static void keep_identity(struct vio_plan *plan)
 {
 	struct vio_journal_record *record = &plan->lease->record;
 	const struct vio_vf_config *now = &plan->setting.config;
-	const uint32_t fresh = now->fields & ~record->before.fields;
+	uint32_t fresh = now->fields & ~record->before.fields;
 
+	if (now->fields & VIO_VF_NVME)
+		fresh &= ~VIO_VF_MSIX;
 	copy_fields(&record->before, now, fresh);
 	copy_fields(&record->set, now, fresh);
 }

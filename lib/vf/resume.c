@@ -72,6 +72,7 @@ static const struct vio_plan_step resume_steps[] = {
 	{ .is_due = vio_plan_setting_is_due,
 	  .begin = vio_plan_read_settings,
 	  .end = vio_plan_keep_due },
+	{ .is_due = vio_plan_link_is_due, .begin = vio_plan_wait_link },
 	{ .bit = VIO_JOURNAL_SETTING,
 	  .is_due = vio_plan_setting_is_due,
 	  .begin = vio_plan_set_settings },

@@ -301,7 +301,7 @@ static int set_up(void **state)
 {
 	(void)state;
 	return command_run("modprobe -a vfio_iommu_type1 vfio-pci && mkdir -p /run") ||
-	       vfs_free_nvme_pool() ||
+	       nvme_pool_free() ||
 	       command_run("cd " VFS_NVME " && echo 0 >sriov_drivers_autoprobe &&"
 			   "echo 2 >sriov_numvfs");
 }

@@ -22,7 +22,6 @@
 
 #include "guest.h"
 #include "nvme_user.h"
-#include "vfs.h"
 #include "sys/uapi/iommufd.h"
 
 #define WAIT_MS 60000 /* an emulated machine on a loaded host */
@@ -469,8 +468,7 @@ static int set_up(void **state)
 	if (!has_driver("/sys/bus/pci/drivers/igb") ||
 	    !has_driver("/sys/bus/pci/drivers/nvme"))
 		return -1;
-	if (command_run("modprobe -a vfio_iommu_type1 vfio-pci") ||
-	    vfs_free_nvme_pool() ||
+	if (command_run("modprobe -a vfio_iommu_type1 vfio-pci") || nvme_pool_free() ||
 	    command_run("echo 0 >" NVME "/sriov_drivers_autoprobe") ||
 	    write_text(IGB "/sriov_numvfs", "2") ||
 	    write_text(NVME "/sriov_numvfs", "2"))

@@ -8,12 +8,9 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
-
-#include <linux/nvme_ioctl.h>
 
 #include "keeper.h"
 
@@ -37,25 +34,6 @@ int write_text(const char *path, const char *text)
 	return ret > 0 ? 0 : -1;
 }
 
-/* The primary controller keeps none of what can be given; that takes a reset. */
-static int free_nvme_pool(void)
-{
-	const int fd = open("/dev/nvme0", O_RDWR | O_CLOEXEC);
-	int ret = 0;
-
-	if (fd < 0)
-		return -1;
-	for (unsigned int type = 0; type < 2; type++) {
-		struct nvme_admin_cmd command = { .opcode = 0x1c,
-						  .cdw10 = 1 | type << 8 };
-
-		ret |= ioctl(fd, NVME_IOCTL_ADMIN_CMD, &command);
-	}
-	ret |= ioctl(fd, NVME_IOCTL_RESET);
-	close(fd);
-	return ret;
-}
-
 int machine_prepare(void)
 {
 	return command_run("modprobe -a vfio_iommu_type1 vfio-pci igbvf &&"
@@ -66,7 +44,7 @@ int machine_make_vfs(const char *n)
 {
 	if (command_run("/bin/ip link set eth0 up") ||
 	    write_text(IGB "/sriov_drivers_autoprobe", "1") ||
-	    write_text(NVME "/sriov_drivers_autoprobe", "0") || free_nvme_pool() ||
+	    write_text(NVME "/sriov_drivers_autoprobe", "0") || nvme_pool_free() ||
 	    write_text(IGB "/sriov_numvfs", n) || write_text(NVME "/sriov_numvfs", "2"))
 		return -1;
 	return 0;

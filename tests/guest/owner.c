@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <poll.h>
 
+#include "ctx.h"
 #include "owner.h"
 
 #define WAIT_MS 60000
@@ -29,12 +30,17 @@ static void note_end(void *opaque, int result, const struct vio_error *err)
 /* One turn of the loop. A completion of io_uring may interrupt the wait. */
 static int turn(struct owner *owner)
 {
-	struct pollfd fd = { .fd = vio_ctx_get_fd(owner->ctx), .events = POLLIN };
-	int ret = poll(&fd, 1, WAIT_MS);
+	struct pollfd fds[] = {
+		{ .fd = vio_ctx_get_fd(owner->ctx), .events = POLLIN },
+		{ .fd = owner->tick_fd, .events = POLLIN },
+	};
+	int ret = poll(fds, 2, WAIT_MS);
 
 	if (ret <= 0)
 		return !ret ? -ETIME : errno == EINTR ? 0 : -errno;
-	ret = vio_ctx_dispatch(owner->ctx, 16);
+	if (fds[1].revents)
+		owner->tick(owner->tick_opaque);
+	ret = fds[0].revents ? vio_ctx_dispatch(owner->ctx, 16) : 0;
 	return ret < 0 ? ret : 0;
 }
 
@@ -70,10 +76,32 @@ static struct end begin(struct owner *owner)
 	return (struct end){ .owner = owner };
 }
 
+static _Thread_local int is_worker;
+
+int owner_is_worker(void)
+{
+	return is_worker;
+}
+
 static void *lend(void *opaque)
 {
+	is_worker = 1;
 	(void)vio_ctx_work(opaque);
 	return NULL;
+}
+
+static int open_host(struct owner *owner, const char *name)
+{
+	struct vio_host_params params = VIO_HOST_PARAMS_INIT;
+	int ret = 0;
+
+	owner->tick_fd = -1;
+	for (uint32_t i = 0; i < OWNER_WORKERS && !ret; i++)
+		ret = pthread_create(&owner->workers[i], NULL, lend, owner->ctx);
+	if (ret)
+		return -ret;
+	params.owner = name;
+	return vio_host_open(owner->ctx, &params, &owner->host, &owner->err);
 }
 
 int owner_open(struct owner *owner, const char *name)
@@ -84,19 +112,23 @@ int owner_open(struct owner *owner, const char *name)
 int owner_open_flags(struct owner *owner, const char *name, uint32_t flags)
 {
 	struct vio_ctx_params params = VIO_CTX_PARAMS_INIT;
-	struct vio_host_params host_params = VIO_HOST_PARAMS_INIT;
 	int ret;
 
 	(void)begin(owner);
 	params.flags = VIO_CTX_LENDS_THREAD | flags;
-	host_params.owner = name;
 	ret = vio_ctx_create(&params, &owner->ctx, &owner->err);
-	if (ret)
-		return ret;
-	ret = pthread_create(&owner->worker, NULL, lend, owner->ctx);
-	if (ret)
-		return -ret;
-	return vio_host_open(owner->ctx, &host_params, &owner->host, &owner->err);
+	return ret ? ret : open_host(owner, name);
+}
+
+int owner_open_on(struct owner *owner, const char *name, const struct vio_sys *sys)
+{
+	struct vio_ctx_params params = VIO_CTX_PARAMS_INIT;
+	int ret;
+
+	(void)begin(owner);
+	params.flags = VIO_CTX_LENDS_THREAD | VIO_CTX_NO_URING;
+	ret = vio_ctx_create_on(&params, sys, &owner->ctx, &owner->err);
+	return ret ? ret : open_host(owner, name);
 }
 
 int owner_close(struct owner *owner)
@@ -110,7 +142,8 @@ int owner_close(struct owner *owner)
 	ret = vio_ctx_abort_work(owner->ctx);
 	if (ret)
 		return ret;
-	pthread_join(owner->worker, NULL);
+	for (uint32_t i = 0; i < OWNER_WORKERS; i++)
+		pthread_join(owner->workers[i], NULL);
 	return vio_ctx_destroy(owner->ctx, &owner->err);
 }
 

@@ -15,11 +15,23 @@
 #include <vio/vf.h>
 #include <vio/vfio.h>
 
+/* Two, where there is no io_uring, see vio/vfio.h. */
+#define OWNER_WORKERS 2u
+
+struct vio_sys;
+
 struct owner {
 	struct vio_ctx *ctx;
 	struct vio_host *host;
-	pthread_t worker;
+	pthread_t workers[OWNER_WORKERS];
 	struct vio_error err; /* of the call before */
+	/*
+	 * What else its loop waits for, for as long as an operation is waited for:
+	 * a descriptor, and what to do once it is readable. -1: nothing.
+	 */
+	int tick_fd;
+	void (*tick)(void *opaque);
+	void *tick_opaque;
 };
 
 /* All return 0 or -errno; -ETIME: no end within a minute. */
@@ -28,6 +40,12 @@ int owner_open(struct owner *owner, const char *name);
 
 /* With more flags of the context's. */
 int owner_open_flags(struct owner *owner, const char *name, uint32_t flags);
+
+/* Without io_uring, and with these system calls: all that block are made by a worker. */
+int owner_open_on(struct owner *owner, const char *name, const struct vio_sys *sys);
+
+/* Is this one of the threads that are lent? */
+int owner_is_worker(void);
 
 /* As any process would end that has nothing left; -EBUSY: it has. */
 int owner_close(struct owner *owner);

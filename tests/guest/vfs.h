@@ -29,13 +29,17 @@ void function_read_state(const char *name, struct function_state *out);
 int vfs_create(void);
 int vfs_destroy(void);
 
-/* The NVMe controller keeps none of what VFs can be given; resets it. 0 or -1. */
-int vfs_free_nvme_pool(void);
-
 /* The test fails if a driver, an override or a setting is not as it was made. */
 void vfs_assert_as_before(void);
 
 /* Has ip's text of that network VF this in it? */
 int vfs_has_link(uint32_t vf, const char *text);
+
+/* All that ip says of that network VF. */
+#define VFS_LINK_BYTES 512
+void vfs_read_link(uint32_t vf, char out[VFS_LINK_BYTES]);
+
+/* How many VFs a PF has, by their links. */
+uint32_t vfs_count(const char *pf);
 
 #endif

@@ -209,6 +209,21 @@ static void an_nvme_controller_is_given_what_it_has(void **state)
 	assert_int_equal(s->scene.vf[0]->config.nvme_vi, 2);
 }
 
+/* They follow from its interrupt resources, and its driver sets none. */
+static void the_vectors_of_an_nvme_controller_are_not_set(void **state)
+{
+	struct stage *s = *state;
+
+	scene_settings.lacks = VIO_VF_MSIX;
+	s->scene.vf[0]->config.nvme_vq = 3;
+	s->scene.vf[0]->config.nvme_vi = 2;
+	s->scene.vf[0]->config.n_msix = 2;
+	assert_int_equal(pause_vf(s), 0);
+	s->scene.vf[0]->config.n_msix = 1;
+	assert_int_equal(resume_vf(s, NULL), 0);
+	assert_int_equal(get_state(s), VIO_VF_HELD);
+}
+
 static void a_lease_follows_its_index_to_another_address(void **state)
 {
 	struct vio_journal_record record;
@@ -509,6 +524,7 @@ int main(void)
 		TEST(a_function_made_anew_gets_its_driver_and_settings_back),
 		TEST(one_that_has_no_settings_is_paused_and_resumed_without),
 		TEST(an_nvme_controller_is_given_what_it_has),
+		TEST(the_vectors_of_an_nvme_controller_are_not_set),
 		TEST(a_lease_follows_its_index_to_another_address),
 		TEST(a_function_that_is_not_there_leaves_it_paused),
 		TEST(a_paused_vf_that_has_gone_is_given_back),
