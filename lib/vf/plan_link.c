@@ -68,7 +68,7 @@ static int wait_on(struct vio_plan *plan)
 	return 0;
 }
 
-/* Also where it cannot be read, as of an interface that is down: nothing to wait for. */
+/* Also where it cannot be read, as of an interface that is down: none to wait for. */
 static void looked(struct vio_async_call *call, int64_t result)
 {
 	struct vio_plan *plan = VIO_CONTAINER_OF(call, struct vio_plan, call);

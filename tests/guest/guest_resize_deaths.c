@@ -60,7 +60,7 @@ static uint32_t rounds[2], hits[STEPS];
 static uint32_t n_before; /* VFs when the present resize began, as far as is seen */
 static unsigned int seed = 1;
 
-/* In the process that dies. It never fails a test: what it does is seen from outside. */
+/* In the process that dies. It fails no test: what it does is seen from outside. */
 struct user {
 	struct owner *owner;
 	struct vio_iommu *iommu;
@@ -121,7 +121,9 @@ static int open_user(struct user *user, struct owner *owner, struct vio_vf *vf)
 	ret = vio_vf_set_pause(vf, &ops);
 	if (!ret)
 		ret = vio_iommu_open(owner->host, NULL, &user->iommu, NULL);
-	return ret ? ret : owner_open_vfio(owner, vf, user->iommu, &user->vfio);
+	return ret ? ret
+		   : owner_open_function(owner, vf, user->iommu, NULL, NULL,
+					 &user->vfio);
 }
 
 /* To more and back until it is killed. One VF is open, the other only claimed. */
@@ -131,7 +133,7 @@ static int resize_on_and_on(struct owner *mine, int fd)
 	struct vio_resize_params params = VIO_RESIZE_PARAMS_INIT;
 	struct vio_vf_config config = VIO_VF_CONFIG_INIT;
 	struct vio_vf *vfs[HELD];
-	struct user user = { NULL };
+	struct user user = { .vfio = NULL };
 	char byte = 0;
 	int ret;
 

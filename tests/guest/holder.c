@@ -300,7 +300,8 @@ void holder_release(struct holder *holder)
 
 void holder_start(struct holder *holder)
 {
-	if (owner_open_vfio(holder->owner, holder->vf, holder->iommu, &holder->vfio))
+	if (owner_open_function(holder->owner, holder->vf, holder->iommu, NULL, NULL,
+				&holder->vfio))
 		fail_msg("open: %s", holder->owner->err.text);
 	start_work(holder);
 }
@@ -308,7 +309,7 @@ void holder_start(struct holder *holder)
 void holder_stop(struct holder *holder)
 {
 	stop_work(holder);
-	if (owner_close_vfio(holder->owner, holder->vfio))
+	if (owner_close_function(holder->owner, holder->vfio))
 		fail_msg("close: %s", holder->owner->err.text);
 	holder->vfio = NULL;
 }

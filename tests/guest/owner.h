@@ -41,7 +41,7 @@ int owner_open(struct owner *owner, const char *name);
 /* With more flags of the context's. */
 int owner_open_flags(struct owner *owner, const char *name, uint32_t flags);
 
-/* Without io_uring, and with these system calls: all that block are made by a worker. */
+/* Without io_uring, and with these system calls: what blocks is made by a worker. */
 int owner_open_on(struct owner *owner, const char *name, const struct vio_sys *sys);
 
 /* Is this one of the threads that are lent? */

@@ -291,7 +291,8 @@ main()
 	local parts=() part
 
 	[[ $# -ge 1 && -d $1 ]] ||
-		host_die "usage: run.sh BUILD_DIR [--soak] [--iommufd[=BZIMAGE]] [PART...]"
+		host_die "usage: run.sh BUILD_DIR [--soak] [--iommufd[=BZIMAGE]]" \
+			"[PART...]"
 	: >"$1/guest.log"
 	host_open "$1" "$1/guest.log"
 	kernel='' mib=32 write_mib=8 limit=240 kills=(20)
