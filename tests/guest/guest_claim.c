@@ -110,6 +110,23 @@ static void a_claim_without_a_driver_leaves_it_unbound(void **state)
 	vfs_assert_as_before();
 }
 
+/* It gives way to the reset that a release makes, and comes back after it. */
+static void a_driver_that_was_bound_already_stays_and_comes_back(void **state)
+{
+	struct vio_vf_request request = request_of(1, 1);
+	struct function_state now;
+	struct vio_vf *vf;
+
+	(void)state;
+	request.driver = "igbvf";
+	claim(&request, &vf);
+	assert_int_equal(info_of(vf).vf_index, 0);
+	function_read_state(vfs_names[0], &now);
+	assert_string_equal(now.driver, "igbvf");
+	release(vf);
+	vfs_assert_as_before();
+}
+
 static void all_are_claimed_at_once_and_one_more_is_refused(void **state)
 {
 	struct vio_vf_request request = request_of(0, VFS + 1);
@@ -385,6 +402,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_OWNER(a_claim_binds_and_configures_and_a_release_puts_back),
 		WITH_OWNER(a_claim_without_a_driver_leaves_it_unbound),
+		WITH_OWNER(a_driver_that_was_bound_already_stays_and_comes_back),
 		WITH_OWNER(all_are_claimed_at_once_and_one_more_is_refused),
 		WITH_OWNER(one_that_cannot_be_configured_undoes_the_others),
 		WITH_OWNER(policies_choose_among_the_pfs),

@@ -275,10 +275,14 @@ static void verify_needed(const struct page_row *row)
 			 row->request, status);
 }
 
-/* Not those of iommufd, which this kernel lacks, nor the time, which needs no call. */
+/*
+ * Not those of iommufd, which this kernel lacks, nor of migration, which this function
+ * has not, nor the time, which needs no call.
+ */
 static int is_needed_here(const struct page_row *row)
 {
 	return row->is_jail && strcmp(row->group, "libc") != 0 &&
+	       strcmp(row->group, "migration") != 0 &&
 	       strcmp(row->call, "clock_gettime") != 0 &&
 	       !(row->has_request && row->request >= 0x3b76);
 }
