@@ -45,7 +45,7 @@ static int check_pf(struct vio_resize *resize, const struct vio_pci_addr *pf,
 	resize->pf = (struct vio_pci_info)VIO_PCI_INFO_INIT;
 	if (!pf || vio_pci_addr_print(pf, name) < 0)
 		return vio_fail(err, -EINVAL, "resize: not an address");
-	ret = vio_host_read_function(resize->host, pf, &resize->pf, err);
+	ret = vio_host_read_function_parts(resize->host, pf, 0, &resize->pf, err);
 	if (ret)
 		return ret;
 	if (!(resize->pf.flags & VIO_PCI_IS_PF))
@@ -133,7 +133,7 @@ static int lock_pf(struct vio_resize *resize, struct vio_error *err)
 	/* Destroyed with the resize, whatever comes next. */
 	resize->plan.lease = lease;
 	/* Now that nobody else changes it: what the number is. */
-	ret = vio_host_read_function(host, &resize->pf.addr, &resize->pf, err);
+	ret = vio_host_read_function_parts(host, &resize->pf.addr, 0, &resize->pf, err);
 	if (!ret)
 		fill_record(resize, &self, &lease->record);
 	return ret;

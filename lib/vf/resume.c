@@ -212,7 +212,7 @@ static int check_alike(const struct vio_vf *vf, const struct vio_pci_info *to,
 	vio_pci_addr_print(&to->addr, name);
 	if (!(to->flags & VIO_PCI_IS_VF))
 		return vio_fail(err, -EXDEV, "%s: not a virtual function", name);
-	ret = vio_host_read_function(vf->host, &vf->info.addr, &now, NULL);
+	ret = vio_host_read_function_parts(vf->host, &vf->info.addr, 0, &now, NULL);
 	if (ret == -ENODEV && is_same(&to->physfn, &vf->info.pf))
 		return 0;
 	if (ret || !is_alike(&now, to))
@@ -252,7 +252,7 @@ static int prepare_to(struct vio_resume *resume, const struct vio_pci_addr *to,
 
 	resume->other = NULL;
 	resume->is_another = 1;
-	ret = vio_host_read_function(vf->host, to, &info, err);
+	ret = vio_host_read_function_parts(vf->host, to, 0, &info, err);
 	if (!ret)
 		ret = check_alike(vf, &info, err);
 	if (!ret)
