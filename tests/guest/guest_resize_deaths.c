@@ -133,11 +133,7 @@ static int resize_on_and_on(struct owner *mine, int fd)
 	struct vio_resize_params params = VIO_RESIZE_PARAMS_INIT;
 	struct vio_vf_config config = VIO_VF_CONFIG_INIT;
 	struct vio_vf *vfs[HELD];
-<<<<<<< HEAD
-	struct user user = { .vfio = NULL };
-=======
 	struct user user = { 0 };
->>>>>>> r4-guest
 	char byte = 0;
 	int ret;
 
