@@ -247,7 +247,8 @@ suite_docs() {
 suite_bench() {
 	local status=0
 	need tests/bench/run.sh && CC=gcc compile bench --buildtype=release || return
-	tests/bench/run.sh "$run/bench" ${soak:---smoke} || status=1
+	tests/bench/run.sh "$run/bench" ${soak:---smoke} --guest "$logs/guest.log" ||
+		status=1
 	check "a lease hit takes 12 instructions at the most" tests/bench/count.sh \
 		"$run/bench/tests/bench/limit_take" 12 || status=1
 	return "$status"
