@@ -38,7 +38,7 @@ that of writes to sriov_numvfs, of drivers bound and of resets; the library's ow
 the rest, without what holders do when they are asked. An outage is the longest of one
 holder, from its last use of the device to the next.
 
-| held | runs | resize | claimed again | by hand | kernel | own | share | outage | outage, claimed again |
+| held | runs | resize | claimed | by hand | kernel | own | share | outage | claimed |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 '''
 
