@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: MIT
 #
 # The demo's part inside of the guest: virtual functions of an emulated network card
-# and an emulated NVMe controller go through vioctl. Prints a line that begins with
-# "vf " for each thing that came out right, and ends at the first that did not.
+# and an emulated NVMe controller go through vioctl, which hands them out, sets them,
+# changes their number under whoever holds one, and survives its own death. Prints a
+# line that begins with "vf " for each thing that came out right, and ends at the first
+# that did not.
 
 set -eu
 exec 2>/tmp/complaints
@@ -32,7 +34,7 @@ until_it_holds()
 hold()
 {
 	rm -f "$claimed"
-	vioctl claim --pf "$igb" --tag demo >"$claimed" &
+	vioctl claim --pf "$igb" --tag demo "$@" >"$claimed" &
 	holder=$!
 	until_it_holds test -s "$claimed"
 	vf=$(cat "$claimed")
@@ -61,6 +63,24 @@ vioctl configure "$vf" --mac 02:00:00:00:00:01 --vlan 100
 vioctl release "$vf"
 wait "$holder"
 echo "vf configure: $vf got a MAC and a VLAN, read back, undone with its release"
+
+# $1 of what the resize printed, which are nanoseconds, in milliseconds.
+ms_of()
+{
+	echo $(($(sed -n "s/^$1: //p" /tmp/resized) / 1000000))
+}
+
+hold --mac 02:00:00:00:00:02
+vioctl resize "$igb" 5 --pause-held >/tmp/resized
+grep -q '^paused: 1$' /tmp/resized
+[ "$(find "/sys/bus/pci/devices/$igb/" -name 'virtfn*' | wc -l)" -eq 5 ]
+[ "$(driver_of "$vf")" = vfio-pci ]
+/bin/ip link show "$(basename "/sys/bus/pci/devices/$igb/net/"*)" |
+	grep -q ' vf 0 .*02:00:00:00:00:02'
+echo "vf resize: $vf paused, 2 VFs became 5, it goes on with its MAC:" \
+	"$(ms_of total_ns) ms, $(ms_of kernel_ns) of them the kernel's"
+vioctl release "$vf"
+wait "$holder"
 
 hold
 kill -KILL "$holder"

@@ -5,17 +5,21 @@
 # they need. Each prints one line; its log is kept in build-run/logs and shown
 # when it fails. The last line sums up. Long tests run shortened unless --soak
 # is given, which also prints the result of each suite, and each figure that a
-# suite measured, as a line of JSON.
+# suite measured, as a line of JSON. With --iommufd the guest suite boots a kernel
+# with iommufd as well: an image that is given, or one built for it, which takes half
+# an hour the first time.
 #
-#	run.sh [--soak] [SUITE...]
+#	run.sh [--soak] [--iommufd[=BZIMAGE]] [SUITE...]
 set -u
 
+caller=$PWD
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root" || exit 1
 run=$root/build-run
 logs=$run/logs
 jobs=$(nproc)
 soak=
+iommufd=
 failures=0
 
 suites="build unit examples lint abi consumer asan tsan valgrind docs bench fuzz"
@@ -39,6 +43,7 @@ kernel    debian-archive-keyring make util-linux xz-utils
 guest     debian-archive-keyring libelf1 make util-linux xz-utils
 clients   debian-archive-keyring util-linux valgrind libc6-dbg
 demo      debian-archive-keyring util-linux
+kernel.sh bc bison flex libelf-dev
 "
 
 # Fuzz targets, and the files that read what each of them feeds. What creates and
@@ -231,7 +236,8 @@ suite_tsan() {
 }
 
 suite_valgrind() {
-	compile_gcc && meson_suite gcc unit -t 20 --wrapper "$root/tests/memcheck.sh"
+	compile_gcc && meson_suite gcc unit --no-suite jailed -t 20 \
+		--wrapper "$root/tests/memcheck.sh"
 }
 
 suite_docs() {
@@ -241,7 +247,8 @@ suite_docs() {
 suite_bench() {
 	local status=0
 	need tests/bench/run.sh && CC=gcc compile bench --buildtype=release || return
-	tests/bench/run.sh "$run/bench" ${soak:---smoke} || status=1
+	tests/bench/run.sh "$run/bench" ${soak:---smoke} --guest "$logs/guest.log" ||
+		status=1
 	check "a lease hit takes 12 instructions at the most" tests/bench/count.sh \
 		"$run/bench/tests/bench/limit_take" 12 || status=1
 	return "$status"
@@ -351,7 +358,7 @@ suite_hostile() {
 
 suite_guest() {
 	need tests/guest/run.sh && compile_gcc &&
-		tests/guest/run.sh "$run/gcc" ${soak:+"$soak"}
+		tests/guest/run.sh "$run/gcc" ${soak:+"$soak"} ${iommufd:+"$iommufd"}
 }
 
 suite_clients() {
@@ -383,7 +390,15 @@ selected=()
 for argument in "$@"; do
 	case $argument in
 	--soak) soak=--soak ;;
-	-*) die "unknown option $argument; usage: run.sh [--soak] [SUITE...]" ;;
+	--iommufd) iommufd=--iommufd ;;
+	--iommufd=*)
+		iommufd=--iommufd=$(cd "$caller" && realpath -e "${argument#*=}") ||
+			die "$argument: no such kernel"
+		;;
+	-*)
+		die "unknown option $argument;" \
+			"usage: run.sh [--soak] [--iommufd[=BZIMAGE]] [SUITE...]"
+		;;
 	*)
 		case " $suites " in
 		*" $argument "*) selected+=("$argument") ;;
@@ -398,7 +413,9 @@ mkdir -p "$logs" || die "cannot write below $run"
 rm -f "$logs/totals"
 export PYTHONDONTWRITEBYTECODE=1
 [ -n "$soak" ] && export VIO_TEST_SOAK=1
-install_missing "${selected[@]}"
+extra=
+[ "$iommufd" = --iommufd ] && extra=kernel.sh
+install_missing "${selected[@]}" $extra
 for name in "${selected[@]}"; do
 	run_suite "$name"
 done

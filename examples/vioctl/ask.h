@@ -8,27 +8,39 @@
 #ifndef VIOCTL_ASK_H
 #define VIOCTL_ASK_H
 
+#include <vio/resize.h>
+
 #include "vioctl.h"
 
 /* Both ends are this program, maybe of another version: the number changes then. */
-#define ASK_MAGIC UINT32_C(0x76696f01)
+#define ASK_MAGIC UINT32_C(0x76696f02)
 
 enum ask_kind {
 	ASK_RELEASE = 1,
 	ASK_CONFIGURE,
+	ASK_PAUSE,
+	ASK_RESUME,
+	ASK_RESIZE,
+	ASK_KINDS,
 };
 
 struct ask {
 	uint32_t magic;
 	uint32_t kind;
-	struct vio_pci_addr addr;
+	struct vio_pci_addr addr; /* of a VF that it holds */
 	struct vio_vf_config config;
+	struct vio_pci_addr to; /* where it goes on, if has_to; the PF to be resized */
+	uint32_t has_to;
+	uint32_t n_vfs;
+	uint32_t timeout_s;
 };
 
 struct answer {
 	uint32_t magic;
 	int32_t code;
 	struct vio_vf_report report;
+	struct vio_resize_times times;
+	struct vio_pci_addr addr; /* of the VF, now */
 	char text[VIO_ERROR_TEXT_BYTES];
 };
 

@@ -158,7 +158,7 @@ static int hold(struct holder *holder, char **argv)
 {
 	int code;
 
-	if (set_environment(holder) < 0)
+	if (set_environment(holder) < 0 || holder_listen(holder) != EXIT_DONE)
 		return EXIT_FAILED;
 	if (!argv)
 		print(holder);

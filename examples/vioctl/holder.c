@@ -22,6 +22,7 @@
 #include "say.h"
 
 #define DISPATCH_MAX 64
+#define NS_PER_S     UINT64_C(1000000000)
 
 int holder_open_signals(struct holder *holder)
 {
@@ -151,25 +152,77 @@ static void begin_configure(struct holder *holder)
 		answer(holder, ret, err.text);
 }
 
+/* It is not open here: whoever has it open was waited for by the one who asks. */
+static void begin_pause(struct holder *holder)
+{
+	struct vio_error err = VIO_ERROR_INIT;
+	const int ret = vio_vf_pause(holder->vfs[holder->asked_at],
+				     holder->ask.timeout_s * NS_PER_S, pending_end,
+				     &holder->pending, &err);
+
+	if (ret < 0)
+		answer(holder, ret, err.text);
+}
+
+static void begin_resume(struct holder *holder)
+{
+	struct vio_error err = VIO_ERROR_INIT;
+	const int ret = vio_vf_resume(holder->vfs[holder->asked_at],
+				      holder->ask.has_to ? &holder->ask.to : NULL,
+				      pending_end, &holder->pending, &err);
+
+	if (ret < 0)
+		answer(holder, ret, err.text);
+}
+
+static void begin_resize(struct holder *holder)
+{
+	struct vio_resize_params params = VIO_RESIZE_PARAMS_INIT;
+	struct vio_error err = VIO_ERROR_INIT;
+	int ret;
+
+	params.flags = VIO_RESIZE_PAUSE_HELD;
+	params.n_vfs = holder->ask.n_vfs;
+	params.timeout_ns = holder->ask.timeout_s * NS_PER_S;
+	ret = vio_host_resize(holder->vioctl->host, &holder->ask.to, &params,
+			      &holder->answer.times, pending_end, &holder->pending,
+			      &err);
+	if (ret < 0)
+		answer(holder, ret, err.text);
+}
+
+static void (*const beginnings[ASK_KINDS])(struct holder *holder) = {
+	[ASK_RELEASE] = begin_release, [ASK_CONFIGURE] = begin_configure,
+	[ASK_PAUSE] = begin_pause,     [ASK_RESUME] = begin_resume,
+	[ASK_RESIZE] = begin_resize,
+};
+
 static void begin(struct holder *holder)
 {
+	const uint32_t kind = holder->ask.kind;
+
 	holder->pending = (struct pending)PENDING_INIT;
-	holder->answer = (struct answer){ .report = VIO_VF_REPORT_INIT };
+	holder->answer = (struct answer){
+		.report = VIO_VF_REPORT_INIT,
+		.times = VIO_RESIZE_TIMES_INIT,
+	};
 	if (find_vf(holder, &holder->ask.addr) < 0)
 		answer(holder, -ESTALE, "it has been released meanwhile");
-	else if (holder->ask.kind == ASK_RELEASE)
-		begin_release(holder);
-	else if (holder->ask.kind == ASK_CONFIGURE)
-		begin_configure(holder);
+	else if (kind < ASK_KINDS && beginnings[kind])
+		beginnings[kind](holder);
 	else
 		answer(holder, -EOPNOTSUPP, "its holder is an older vioctl");
 }
 
 static void end(struct holder *holder)
 {
+	struct vio_vf_info info = VIO_VF_INFO_INIT;
+
 	/* The handle is gone, whatever came of it. */
 	if (holder->ask.kind == ASK_RELEASE)
 		holder->vfs[holder->asked_at] = holder->vfs[--holder->n_vfs];
+	else if (!vio_vf_read_info(holder->vfs[holder->asked_at], &info))
+		holder->answer.addr = info.addr;
 	answer(holder, holder->pending.result, holder->pending.err.text);
 }
 
@@ -227,14 +280,17 @@ static int child_code(int status)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+int holder_listen(struct holder *holder)
+{
+	holder->asked_fd = -1;
+	holder->listen_fd = ask_listen(holder->vioctl);
+	return holder->listen_fd < 0 ? EXIT_FAILED : EXIT_DONE;
+}
+
 int holder_run(struct holder *holder, char **argv)
 {
 	int code = EXIT_DONE;
 
-	holder->asked_fd = -1;
-	holder->listen_fd = ask_listen(holder->vioctl);
-	if (holder->listen_fd < 0)
-		return EXIT_FAILED;
 	if (argv)
 		code = start_child(holder, argv);
 	if (code == EXIT_DONE)

@@ -30,6 +30,9 @@ struct holder {
 /* Blocks the signals that end a holder, and opens them as a descriptor. */
 int holder_open_signals(struct holder *holder);
 
+/* Before anybody is told what is held: who is told may ask at once. */
+int holder_listen(struct holder *holder);
+
 /*
  * Holds: starts @argv if there is one, serves requests, ends. The VFs that are left
  * are not released yet. An exit code.

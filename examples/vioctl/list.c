@@ -150,6 +150,8 @@ static int run(struct vioctl *vioctl, int argc, char **argv)
 		complain("list: %s: it takes options alone, see --help", argv[0]);
 		return EXIT_USAGE;
 	}
+	/* Who looks at a function may wait for it. */
+	vioctl->host_flags = VIO_HOST_OVERRIDE;
 	code = session_open(vioctl, NULL, NULL);
 	if (code == EXIT_DONE)
 		code = list(vioctl);

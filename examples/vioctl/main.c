@@ -20,6 +20,9 @@ static const char help[] =
 	"  claim      hold VFs while a command runs, or until a signal\n"
 	"  release    have their holder give VFs back\n"
 	"  configure  set what a claimed VF may do: MAC, VLAN, rate, ...\n"
+	"  pause      have a holder let go of a VF and keep the claim\n"
+	"  resume     have it go on, here or as another VF\n"
+	"  resize     change the number of VFs, also under those that are claimed\n"
 	"  recover    undo what dead holders left behind\n"
 	"  watch      print what happens to functions\n"
 	"\n"
@@ -33,8 +36,9 @@ static const char help[] =
 	"5 not permitted, 6 not supported, 7 too late.\n";
 
 static const struct command *const commands[] = {
-	&command_list,      &command_show,    &command_claim, &command_release,
-	&command_configure, &command_recover, &command_watch,
+	&command_list,      &command_show,  &command_claim,  &command_release,
+	&command_configure, &command_pause, &command_resume, &command_resize,
+	&command_recover,   &command_watch,
 };
 
 static const struct option_spec common_options[] = {

@@ -68,6 +68,7 @@ int session_open(struct vioctl *vioctl,
 	ret = vio_ctx_create(&ctx_params, &vioctl->ctx, &err);
 	if (ret < 0)
 		return fail(ret, err.text);
+	params.flags = vioctl->host_flags;
 	params.sysfs_root = vioctl->common.sysfs;
 	params.dev_root = vioctl->common.dev;
 	params.run_dir = run_dir(vioctl);

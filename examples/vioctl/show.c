@@ -127,6 +127,8 @@ static int run(struct vioctl *vioctl, int argc, char **argv)
 		complain("show: give one address such as 0000:3b:00.1");
 		return EXIT_USAGE;
 	}
+	/* Who looks at a function may wait for it. */
+	vioctl->host_flags = VIO_HOST_OVERRIDE;
 	code = session_open(vioctl, NULL, NULL);
 	if (code == EXIT_DONE)
 		code = show(vioctl, &addr);

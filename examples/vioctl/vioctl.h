@@ -43,6 +43,7 @@ struct vioctl {
 	struct common common;
 	struct vio_ctx *ctx;
 	struct vio_host *host;
+	uint32_t host_flags; /* for session_open(): VIO_HOST_ */
 	pthread_t worker;
 	int has_worker;
 };
@@ -62,6 +63,9 @@ extern const struct command command_show;
 extern const struct command command_claim;
 extern const struct command command_release;
 extern const struct command command_configure;
+extern const struct command command_pause;
+extern const struct command command_resume;
+extern const struct command command_resize;
 extern const struct command command_recover;
 extern const struct command command_watch;
 

@@ -106,8 +106,9 @@ VIO_API int vio_ctx_get_fd(const struct vio_ctx *ctx);
 VIO_API int vio_ctx_dispatch(struct vio_ctx *ctx, uint32_t max);
 
 /**
- * Lend a thread: carry out what could block, until told to return. Needed only
- * where io_uring is not available, and only with VIO_CTX_LENDS_THREAD.
+ * Lend a thread: carry out what could block, until told to return. Needed where
+ * io_uring is not available, and for what it cannot do, such as opening a function
+ * (@ref vfio); only with VIO_CTX_LENDS_THREAD.
  * @param ctx  a context created with VIO_CTX_LENDS_THREAD
  * @return 0 after vio_ctx_abort_work(); -EINVAL: the context does not take
  * threads; -ECHILD: in a forked child.
@@ -118,7 +119,9 @@ VIO_API int vio_ctx_work(struct vio_ctx *ctx);
 /**
  * Make every thread return from vio_ctx_work(), each once its present work is
  * done. Work not yet begun is completed with -ECANCELED. It is for good: a
- * thread lent later returns at once.
+ * thread lent later returns at once. So close and release first what takes a
+ * thread to give back (@ref vf, @ref vfio): afterwards only the end of the process
+ * does, and vio_host_recover() of another.
  * @param ctx  a context created with VIO_CTX_LENDS_THREAD
  * @return 0; -EINVAL: the context does not take threads; -ECHILD: in a forked
  * child.

@@ -5,10 +5,13 @@
  * The PCI functions of a machine, as sysfs shows them: physical functions that can
  * make virtual ones, the virtual ones they have, and what becomes of them.
  *
- * Reading the inventory does not wait for VFs that are made or taken away:
+ * Reading the inventory does not wait for VFs that are made, taken away or reset:
  * sriov_numvfs and sriov_vf_total_msix, which the kernel locks meanwhile, are not
- * read; VFs are counted by their links, and one without a link is gone. Names in
- * sysfs are checked before they are used, and attributes are read up to a bound.
+ * read, nor is configuration space of a VF, and driver_override only with
+ * VIO_HOST_OVERRIDE; VFs are counted by their links, and one without a link is gone.
+ * Configuration space of a PF and of the ports above is read: who resets one of those
+ * keeps the reader waiting for as long, 100 ms or so. Names in sysfs are checked
+ * before they are used, and attributes are read up to a bound.
  * @{
  */
 #ifndef VIO_HOST_H
@@ -71,7 +74,7 @@ struct vio_pci_info {
 	uint64_t bar_bytes[6];    /**< sizes of its BARs; 0: none */
 	uint64_t vf_bar_bytes[6]; /**< of a PF: sizes of each VF's BARs */
 	char driver[32];          /**< bound to it; empty: none */
-	char driver_override[32]; /**< empty: none */
+	char driver_override[32]; /**< empty: none, or without VIO_HOST_OVERRIDE */
 	char netdev[16];          /**< its network interface; empty: none */
 };
 /** Nothing read yet. */
@@ -113,10 +116,17 @@ struct vio_host_event {
 		}                                                                      \
 	}
 
+/**
+ * Read driver_override with the rest of a function. The kernel shows it under the
+ * function's lock: a call then waits as long as a reset of the function takes, or a
+ * write to its sriov_numvfs, and these can take for ever.
+ */
+#define VIO_HOST_OVERRIDE (1u << 0)
+
 /** Parameters of a host. Start from VIO_HOST_PARAMS_INIT. */
 struct vio_host_params {
 	uint32_t size;          /**< sizeof(struct vio_host_params) */
-	uint32_t flags;         /**< 0 */
+	uint32_t flags;         /**< 0 or VIO_HOST_OVERRIDE */
 	const char *sysfs_root; /**< NULL: "/sys" */
 	const char *dev_root;   /**< NULL: "/dev" */
 	/** Where leases are kept, 0700; made if missing. NULL: "/run/libvio". */
@@ -220,7 +230,8 @@ VIO_API int vio_host_foreach_peer(struct vio_host *host,
 
 /**
  * Read configuration space from sysfs. What the kernel does not show to this
- * process is not there: without CAP_SYS_ADMIN only the first 64 bytes are.
+ * process is not there: without CAP_SYS_ADMIN only the first 64 bytes are. While the
+ * function is being reset the kernel keeps the reader waiting.
  * @param host      a host
  * @param addr      a function
  * @param[out] out  room for @p n bytes

@@ -94,7 +94,7 @@ struct vio_vf_config {
 #define VIO_VF_NUMA_STRICT (1u << 1)
 /** Alone in its IOMMU group. */
 #define VIO_VF_NEED_ISOLATED (1u << 2)
-/** ACS on the whole path to the root. */
+/** ACS on the whole path to the root; reads configuration space of the ports there. */
 #define VIO_VF_NEED_ACS (1u << 3)
 /** Can be reset by itself. */
 #define VIO_VF_NEED_FLR (1u << 4)
@@ -119,7 +119,8 @@ struct vio_vf_request {
 	const struct vio_vf_config *config; /**< set before done; NULL: nothing */
 	/**
 	 * Higher is better, negative: not this one. Overrides policy; NULL: policy.
-	 * @p vf is a free VF that meets the request, @p pf its PF.
+	 * @p vf is a free VF that meets the request, @p pf its PF, read as the
+	 * inventory does, but for driver_override.
 	 */
 	int64_t (*score)(void *opaque, const struct vio_pci_info *vf,
 			 const struct vio_pci_info *pf);
@@ -208,7 +209,8 @@ struct vio_vf_recovery {
  * are not isolated are left; -EOPNOTSUPP: see @ref vf, or a field of config that the
  * driver lacks; -EACCES, -EPERM: run_dir or sysfs is not writable; -E2BIG: see @ref
  * abi; -ENOMEM; as vio_host_foreach_vf() otherwise; -ECHILD. @p done may also bring
- * what the kernel answered, or -EIO: it said yes and did something else.
+ * what the kernel answered, or -EIO: it said yes and did something else. The line then
+ * also names a VF that could not be put back, which vio_host_recover() will try again.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int vio_vf_claim(struct vio_host *host,
@@ -219,13 +221,16 @@ VIO_API VIO_MUST_CHECK int vio_vf_claim(struct vio_host *host,
 /**
  * Give a VF back: reset, settings, driver and driver_override as they were, then
  * the lock. The handle is gone when @p done is called, whatever the result; what
- * could not be undone stays in the journal for recovery.
+ * could not be undone stays in the journal for recovery. No reset is made under a
+ * driver of the host's: one that is bound is unbound before and bound again after it,
+ * also if the claim asked for just that driver; if it does not let go, nothing more
+ * is undone until a recovery.
  * @param vf      a claimed VF; not one that is open through VFIO
  * @param done    called once if the call returns 0
  * @param opaque  first argument of @p done
  * @param err     optional, filled on failure
- * @return 0: under way; -EBUSY: an operation is under way, or the VF is open;
- * -EOPNOTSUPP: see @ref vf; -ECHILD. @p done: 0; -ESTALE: the lease was not the
+ * @return 0: under way; -EBUSY: an operation is under way, or the VF is open or being
+ * paused; -EOPNOTSUPP: see @ref vf; -ECHILD. @p done: 0; -ESTALE: the lease was not the
  * present one any more, nothing was touched; -ENODEV: the VF has gone, which ends
  * the lease as well; or what the kernel answered.
  * @par Threads  One per context.
@@ -275,14 +280,15 @@ vio_vf_read_config(struct vio_vf *vf, struct vio_vf_config *config, vio_vf_done_
 
 /**
  * Reset the function (PCI Express Base, 6.6.2). Not while it is open through VFIO:
- * that resets by itself.
+ * that resets by itself; nor under a driver of the host's.
  * @param vf      a claimed VF
  * @param done    called once if the call returns 0
  * @param opaque  first argument of @p done
  * @param err     optional, filled on failure
  * @return 0: under way; -EBUSY: an operation is under way, or it is open; -ENODEV;
  * -EOPNOTSUPP: see @ref vf; -ENOMEM; -ECHILD. @p done: 0; -EOPNOTSUPP: the kernel
- * knows no way to reset it; or what the kernel answered.
+ * knows no way to reset it; -EBUSY: a driver that is none of VFIO's is bound to it; or
+ * what the kernel answered.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int vio_vf_reset(struct vio_vf *vf, vio_vf_done_fn done,

@@ -13,6 +13,11 @@
  * vio_iommu_map() would. Mappings are the address space's: they outlast its
  * functions, and are made again when the next one opens.
  *
+ * Registers and interrupts of a function may be used by any one thread at a time, a
+ * virtual processor's for example, also while the context's thread dispatches or has
+ * the function reset; what opens, closes and maps is the context's thread's alone, and
+ * a function is closed once nobody uses it.
+ *
  * Opening, closing and resetting a function are calls that only a lent thread can
  * make (vio_ctx_work()). Where io_uring is missing as well, lend two: a write to
  * sriov_numvfs keeps the one until another has closed the function.
@@ -57,7 +62,11 @@ struct vio_iommu_params {
 /** Configuration space as a region of a function. */
 #define VIO_VFIO_CONFIG_REGION 7u
 
-/** INTx, for vio_vfio_set_interrupts(). */
+/**
+ * INTx, for vio_vfio_set_interrupts(). A virtual function has none (PCI Express
+ * Base, 9.3.4: its Interrupt Pin is 0): n_vectors is 0, the number is the kernel's.
+ * That is why there is no call to unmask one after the guest's end of interrupt.
+ */
 #define VIO_VFIO_INTX 0u
 /** MSI. */
 #define VIO_VFIO_MSI 1u
@@ -85,7 +94,9 @@ struct vio_vfio_params {
 	struct vio_iommu *iommu; /**< outlives it */
 	/**
 	 * The kernel asks for the function back: close it soon, or whoever wants it
-	 * hangs. Called from dispatch, again every few seconds. NULL: not told.
+	 * hangs, and a call of this thread that waits for the same lock with it.
+	 * Called from dispatch, never before done of the open; again every ten
+	 * seconds or so. NULL: not told.
 	 */
 	void (*requested)(void *opaque, struct vio_vfio *vfio);
 	/** The function had an error that it cannot correct. NULL: not told. */
@@ -192,6 +203,26 @@ VIO_API VIO_MUST_CHECK int vio_vfio_open(struct vio_vf *vf,
 					 void *opaque, struct vio_error *err);
 
 /**
+ * Open a mediated device: one that a driver has made of what it has, and that is no
+ * PCI function. Nobody claims it; the kernel lets one process at a time have it, and
+ * its files say who may. It is used and closed like a claimed function.
+ * @param host      tells where the device files are
+ * @param uuid      its name in /sys/bus/mdev/devices, in lower case; copied
+ * @param params    copied
+ * @param[out] out  filled before @p done is called with 0
+ * @param done      called once if the call returns 0
+ * @param opaque    first argument of @p done
+ * @param err       optional, filled on failure
+ * @return 0: under way; -EINVAL: no UUID, no iommu, an unknown flag; else as
+ * vio_vfio_open(), as is what @p done is called with.
+ * @par Threads  One per context.
+ */
+VIO_API VIO_MUST_CHECK int
+vio_vfio_open_mdev(struct vio_host *host, const char *uuid,
+		   const struct vio_vfio_params *params, struct vio_vfio **out,
+		   vio_vf_done_fn done, void *opaque, struct vio_error *err);
+
+/**
  * Close a function: interrupts off, BARs unmapped, files closed. The claim stays.
  * One that was lost is closed like any other. In a forked child this closes the
  * child's copies at once, frees the memory and answers -ECHILD: a child that goes on
@@ -209,7 +240,8 @@ VIO_API VIO_MUST_CHECK int vio_vfio_close(struct vio_vfio *vfio, vio_vf_done_fn 
 					  void *opaque, struct vio_error *err);
 
 /**
- * Reset an open function; mappings and interrupts stay.
+ * Reset an open function; mappings and interrupts stay. It runs afterwards, whatever
+ * migration state it was in (@ref vfio_migration).
  * @param vfio    an open function
  * @param done    called once if the call returns 0
  * @param opaque  first argument of @p done
@@ -302,7 +334,7 @@ VIO_API int vio_vfio_unmap_bar(struct vio_vfio *vfio, void *ptr);
  * @return 0; -EINVAL: no such kind, or n too large; -EBADF: a descriptor below -1;
  * -ENOSPC: the machine has fewer to give; -ENODEV: the function has gone; -ENOMEM;
  * what ioctl(2) answers; -ECHILD. After these the kind may be off.
- * @par Threads  One per context.
+ * @par Threads  One per object.
  */
 VIO_API VIO_MUST_CHECK int vio_vfio_set_interrupts(struct vio_vfio *vfio, uint32_t kind,
 						   const int32_t *eventfds, uint32_t n,

@@ -7,9 +7,10 @@
  * the guest puts them; what the guest may not touch is read-only or not there; the
  * MSI-X table is kept here, so that interrupts are the monitor's to route.
  *
- * A view has no bus and no virtual CPU: the monitor calls it on trapped accesses and
- * does what its callbacks ask. It outlives the function under it: while a VF is
- * paused it answers from what was saved.
+ * A view has no bus and no virtual CPU: the monitor calls it on trapped accesses, from
+ * one virtual CPU's thread at a time, and does what its callbacks ask. INTx is not
+ * shown: a VF has none, see VIO_VFIO_INTX. A view outlives the function under it:
+ * while a VF is paused it answers from what was saved.
  * @{
  */
 #ifndef VIO_VIEW_H
@@ -38,9 +39,9 @@ struct vio_view_ops {
 	/** Take away what map showed there. */
 	void (*unmap)(void *opaque, uint64_t gpa, uint64_t length_bytes);
 	/**
-	 * Trap guest accesses to @p length_bytes at @p gpa: they go to
-	 * vio_view_read_bar() and vio_view_write_bar(). NULL: all that is not
-	 * mapped traps anyway.
+	 * Trap guest accesses to @p length_bytes at @p gpa: they go, by way of
+	 * vio_view_translate(), to vio_view_read_bar() and vio_view_write_bar().
+	 * NULL: all that is not mapped traps anyway.
 	 */
 	void (*trap)(void *opaque, uint64_t gpa, uint64_t length_bytes, int is_trapped);
 	/**
@@ -49,7 +50,12 @@ struct vio_view_ops {
 	 */
 	void (*route)(void *opaque, uint32_t vector, int eventfd, uint64_t address,
 		      uint32_t data, int is_masked);
-	/** The guest reset the function (FLR) or its power: see vio_vfio_reset(). */
+	/**
+	 * The guest reset the function (FLR) or switched its power. On the thread of
+	 * the access: vio_vfio_reset() is for the context's. Until that has ended no
+	 * access of the guest's may come here, on no virtual CPU: to the view a
+	 * function that does not answer has gone.
+	 */
 	void (*reset)(void *opaque);
 	void *opaque; /**< first argument of all */
 };
@@ -99,6 +105,18 @@ VIO_API uint32_t vio_view_read(struct vio_view *view, uint32_t offset, uint32_t 
  */
 VIO_API void
 vio_view_write(struct vio_view *view, uint32_t offset, uint32_t value, uint32_t n);
+
+/**
+ * Which register a guest-physical address is: for a monitor whose traps tell no more.
+ * @param view             a view
+ * @param gpa              any address
+ * @param[out] out_bar     0 to 5
+ * @param[out] out_offset  in the BAR
+ * @return 0; -ENOENT: no BAR is there, as the guest has placed them.
+ * @par Threads  One per object.
+ */
+VIO_API VIO_MUST_CHECK int vio_view_translate(const struct vio_view *view, uint64_t gpa,
+					      uint32_t *out_bar, uint64_t *out_offset);
 
 /**
  * A guest's trapped read of a BAR: the MSI-X table, the pending bits, or registers.

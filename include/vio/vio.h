@@ -22,9 +22,11 @@
 #include <vio/mem.h>
 #include <vio/pci.h>
 #include <vio/queue.h>
+#include <vio/resize.h>
 #include <vio/version.h>
 #include <vio/vf.h>
 #include <vio/vfio.h>
+#include <vio/vfio_migration.h>
 #include <vio/view.h>
 
 #endif /* VIO_VIO_H */

@@ -41,8 +41,6 @@ int vio_async_create(const struct vio_env *env, uint32_t flags, struct vio_async
 
 int vio_async_destroy(struct vio_async *async)
 {
-	if (!async)
-		return 0;
 	/* A child has neither the threads nor the calls; its locks may be held. */
 	if (!vio_env_is_child(async->env) &&
 	    (vio_async_get_pending(async) || vio_async_get_threads(async)))

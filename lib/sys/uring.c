@@ -58,8 +58,10 @@ static void ring_ready(struct vio_event *event, uint32_t events)
 	call->done(call, call->result);
 }
 
-static void prepare_entry(struct io_uring_sqe *sqe, const struct vio_async_call *call)
+/* Is it a call for io_uring? Then all of the entry is filled in. */
+static bool fill_entry(struct io_uring_sqe *sqe, struct vio_async_call *call)
 {
+	*sqe = (struct io_uring_sqe){ 0 };
 	switch (call->op) {
 	case VIO_ASYNC_OPEN:
 		io_uring_prep_openat(sqe, AT_FDCWD, call->path,
@@ -81,8 +83,11 @@ static void prepare_entry(struct io_uring_sqe *sqe, const struct vio_async_call 
 		break;
 	case VIO_ASYNC_IOCTL:
 	case VIO_ASYNC_RUN:
-		break; /* refused by vio_uring_submit() */
+		return false;
 	}
+	io_uring_sqe_set_data(sqe, call);
+	sqe->flags |= IOSQE_ASYNC;
+	return true;
 }
 
 /* Did the kernel take all entries? */
@@ -110,16 +115,14 @@ static struct io_uring_sqe *take_entry(struct vio_uring *uring)
 
 int vio_uring_submit(struct vio_uring *uring, struct vio_async_call *call)
 {
-	struct io_uring_sqe *sqe;
+	struct io_uring_sqe entry, *sqe;
 
-	if (!uring || call->op == VIO_ASYNC_IOCTL || call->op == VIO_ASYNC_RUN)
+	if (!uring || !fill_entry(&entry, call))
 		return -EOPNOTSUPP;
 	sqe = take_entry(uring);
 	if (!sqe)
 		return -EAGAIN;
-	prepare_entry(sqe, call);
-	io_uring_sqe_set_data(sqe, call);
-	sqe->flags |= IOSQE_ASYNC;
+	*sqe = entry;
 	if (flush_entries(uring)) {
 		uring->n_pending++;
 		return 0;

@@ -33,8 +33,6 @@ static int join_container(const struct vio_sys *sys, int fd, struct vio_dma *dma
 		return ret;
 	if (!(status.flags & VFIO_GROUP_FLAGS_VIABLE))
 		return -EXDEV;
-	if (status.flags & VFIO_GROUP_FLAGS_CONTAINER_SET)
-		return -EBUSY;
 	ret = call(sys, fd, VFIO_GROUP_SET_CONTAINER, &dma->fd);
 	if (ret || dma->is_set)
 		return ret;

@@ -105,4 +105,16 @@ size_t vio_irq_room(uint32_t n);
 int vio_function_set_irqs(const struct vio_sys *sys, int fd, uint32_t index,
 			  const int32_t *eventfds, uint32_t n, void *room);
 
+/*
+ * vfio_migration.c. -EOPNOTSUPP: the function has no migration. Setting a state may
+ * hand out the descriptor of a session, or -1; that and the look at a session wait for
+ * the device.
+ */
+int vio_function_read_migration(const struct vio_sys *sys, int fd,
+				uint64_t *out_features, uint32_t *out_state);
+int vio_function_set_migration(const struct vio_sys *sys, int fd, uint32_t state,
+			       int *out_data_fd);
+int vio_session_read_precopy(const struct vio_sys *sys, int data_fd,
+			     uint64_t *out_initial_bytes, uint64_t *out_dirty_bytes);
+
 #endif /* VIO_SYS_VFIO_H */

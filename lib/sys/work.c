@@ -74,9 +74,9 @@ static int64_t make_call(const struct vio_sys *sys, struct vio_async_call *c)
 	case VIO_ASYNC_IOCTL:
 		return sys->ioctl(sys->opaque, c->fd, c->request, c->buf);
 	case VIO_ASYNC_RUN:
-		return c->run(c);
+		break;
 	}
-	return -EOPNOTSUPP;
+	return c->run(c);
 }
 
 /* Under the lock: whoever sees the call made also sees the task posted. */
@@ -93,13 +93,12 @@ static void work_run(struct vio_task *task)
 	struct vio_work *work = VIO_CONTAINER_OF(task, struct vio_work, task);
 	struct vio_async_call *call;
 
+	/* There is one: it was appended and the task posted under one lock. */
 	pthread_mutex_lock(&work->lock);
 	call = take_call(&work->made);
 	if (work->made.first)
 		vio_loop_post(work->env->loop, &work->task);
 	pthread_mutex_unlock(&work->lock);
-	if (!call)
-		return;
 	work->n_pending--;
 	call->done(call, call->result);
 }

@@ -87,11 +87,21 @@ static void finish(struct claim *claim)
 static void start_next(struct claim *claim);
 static void give_back_last(struct claim *claim);
 
+/* What could not be undone is in its journal, and in the line that the caller gets. */
+static void name_left(struct claim *claim, const struct vio_plan *plan, int result)
+{
+	const struct vio_error why = claim->err;
+
+	if (result && !plan->is_gone && result != -ESTALE)
+		vio_fail(&claim->err, claim->result, "%.160s; %s is left to a recovery",
+			 why.text, plan->name);
+}
+
 static void gave_back(struct vio_plan *plan, int result)
 {
 	struct claim *claim = plan->opaque;
 
-	(void)result; /* in its journal, if it could not be undone */
+	name_left(claim, plan, result);
 	give_back_last(claim);
 }
 
@@ -134,6 +144,7 @@ static void claimed(struct vio_plan *plan, int result)
 	}
 	claim->result = result;
 	claim->err = plan->err;
+	name_left(claim, plan, plan->undo_result);
 	/* Those that had not begun have nothing to undo. */
 	while (claim->n > claim->at + 1)
 		vio_vf_destroy(claim->vfs[--claim->n]);
@@ -171,6 +182,16 @@ static void fill_record(struct claim *claim, const struct vio_journal_record *se
 	memcpy(record->driver, claim->asked.driver, sizeof(record->driver));
 }
 
+/* -EBUSY: its number of VFs is being changed. */
+static int check_pf(struct vio_host *host, const struct vio_pci_addr *pf)
+{
+	struct vio_journal_record record;
+	enum vio_lease_standing standing;
+	const int ret = vio_lease_read_pf(host, pf, &standing, &record);
+
+	return ret || standing == VIO_LEASE_FREE ? ret : -EBUSY;
+}
+
 static int lock_one(struct claim *claim, const struct vio_journal_record *self,
 		    const struct vio_policy_vf *vf)
 {
@@ -183,6 +204,9 @@ static int lock_one(struct claim *claim, const struct vio_journal_record *self,
 	/* Left by the dead since we looked. */
 	if (lease->record.state && lease->record.state != VIO_JOURNAL_FREE)
 		ret = -EBUSY;
+	/* Only now: see vio_lease_open_pf(). */
+	if (!ret)
+		ret = check_pf(claim->host, &vf->info.physfn);
 	if (!ret) {
 		fill_record(claim, self, vf, lease->record.generation + 1,
 			    &lease->record);

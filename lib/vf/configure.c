@@ -9,6 +9,7 @@
 #include "core/bits.h"
 #include "core/error.h"
 #include "core/params.h"
+#include "vf/host_read.h"
 #include "vf/op.h"
 
 static int begin_configure(struct vio_plan *plan)
@@ -57,7 +58,7 @@ static uint32_t find_link_mbps(struct vio_vf *vf)
 {
 	struct vio_pci_info pf = VIO_PCI_INFO_INIT;
 
-	if (vio_host_read_function(vf->host, &vf->info.pf, &pf, NULL))
+	if (vio_host_read_function_parts(vf->host, &vf->info.pf, 0, &pf, NULL))
 		return 0;
 	return pf.link_mbps;
 }

@@ -13,6 +13,7 @@
 
 #include "core/error.h"
 #include "sys/sys.h"
+#include "vf/host_read.h"
 #include "vf/op.h"
 
 static const char magic[8] = { 'V', 'I', 'O', 'G', 'I', 'V', 'E', '1' };
@@ -58,7 +59,7 @@ static int check_idle(const struct vio_vf *vf, const char *name, struct vio_erro
 	if (vio_env_is_child(vf->host->env))
 		return vio_fail(err, -ECHILD, "%s: claimed by the parent process",
 				name);
-	if (vf->done || vf->info.state == VIO_VF_BUSY)
+	if (vf->done || vf->waiter || vf->info.state == VIO_VF_BUSY)
 		return vio_fail(err, -EBUSY, "%s: an operation is under way", name);
 	if (vf->vfio)
 		return vio_fail(err, -EBUSY, "%s: close the open function first", name);
@@ -201,7 +202,7 @@ check_function(struct vio_host *host, const struct vio_journal_record *record)
 {
 	struct vio_pci_info info = VIO_PCI_INFO_INIT;
 
-	return vio_host_read_function(host, &record->addr, &info, NULL);
+	return vio_host_read_function_parts(host, &record->addr, 0, &info, NULL);
 }
 
 static int take(struct vio_host *host, const struct parcel *parcel, struct vio_vf **out)

@@ -108,6 +108,7 @@ fill_host(struct vio_host *host, const struct vio_host_params *p, struct vio_err
 				"host: the owner takes 1 to %zu bytes of "
 				"printable ASCII",
 				sizeof(host->owner) - 1);
+	host->flags = p->flags;
 	host->event = p->event;
 	host->opaque = p->opaque;
 	return 0;
@@ -152,7 +153,7 @@ static int read_params(const struct vio_host_params *params, struct vio_host_par
 		return vio_fail(err, ret,
 				"host: the parameters' size is wrong, or a field "
 				"that this libvio does not know is set");
-	if (p->flags)
+	if (p->flags & ~VIO_HOST_OVERRIDE)
 		return vio_fail(err, -EINVAL, "host: unknown flag in 0x%x", p->flags);
 	return 0;
 }
@@ -220,10 +221,10 @@ int vio_host_close(struct vio_host *host, struct vio_error *err)
 		name_vfs(host, names, sizeof(names));
 		return vio_fail(err, -EBUSY, "host: release what is claimed:%s", names);
 	}
-	if (!vio_list_is_empty(&host->iommus) || host->recovery)
+	if (!vio_list_is_empty(&host->iommus) || host->recovery || host->n_resizes)
 		return vio_fail(err, -EBUSY,
 				"host: an I/O address space is open, or "
-				"a recovery is under way");
+				"a recovery or a resize is under way");
 	env = host->env;
 	free_host(host);
 	vio_env_drop(env);

@@ -19,11 +19,13 @@ struct vio_host {
 	char *dev_root;
 	char *run_dir;
 	char owner[64];
+	uint32_t flags; /* VIO_HOST_ */
 	void (*event)(void *opaque, const struct vio_host_event *event);
 	void *opaque;
 	struct vio_watch *watch; /* NULL: no events */
 	struct vio_list vfs;     /* claimed through it: struct vio_vf */
 	struct vio_list iommus;  /* struct vio_iommu */
+	uint32_t n_resizes;      /* under way */
 	void *recovery;          /* lease.c: one that is under way, or NULL */
 };
 

@@ -73,7 +73,7 @@ fill_vf_bars(struct vio_host *host, const uint64_t *sizes, struct vio_pci_info *
 			info->vf_bar_bytes[i] = sizes[i] / n;
 }
 
-int vio_host_read_bars(struct vio_host *host, struct vio_pci_info *info)
+int vio_host_read_bars(struct vio_host *host, uint32_t parts, struct vio_pci_info *info)
 {
 	char text[VIO_SYSFS_TEXT_BYTES];
 	uint64_t sizes[LINES] = { 0 };
@@ -90,7 +90,7 @@ int vio_host_read_bars(struct vio_host *host, struct vio_pci_info *info)
 			return -EBADMSG;
 	}
 	memcpy(info->bar_bytes, sizes, sizeof(info->bar_bytes));
-	if (info->flags & VIO_PCI_IS_PF)
+	if (info->flags & VIO_PCI_IS_PF && parts & VIO_READ_CONFIG)
 		fill_vf_bars(host, sizes + FIRST_IOV, info);
 	return 0;
 }

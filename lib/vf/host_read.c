@@ -5,9 +5,10 @@
  * there with half of its attributes.
  *
  * Not read is what the kernel shows under the function's own lock, which it also
- * holds for as long as somebody keeps a VF that is being taken away: sriov_numvfs
- * and sriov_vf_total_msix. driver_override is read under that lock as well, so a
- * VF that its PF no longer lists counts as gone before it is touched.
+ * holds for as long as somebody keeps a VF that is being taken away, and while it
+ * resets: sriov_numvfs and sriov_vf_total_msix never, driver_override only for who
+ * asks for it, and then a VF that its PF no longer lists counts as gone before it is
+ * touched. Configuration space waits for a reset as well, see VIO_READ_CONFIG.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -301,23 +302,31 @@ static int read_identity(struct vio_host *host, struct vio_pci_info *info)
 	return 0;
 }
 
-static int read_parts(struct vio_host *host, struct vio_pci_info *info)
+static int read_parts(struct vio_host *host, uint32_t wanted, struct vio_pci_info *info)
 {
-	static int (*const parts[])(struct vio_host * host,
-				    struct vio_pci_info * info) = {
-		read_node,           read_driver,        read_override,
-		read_reset_methods,  vio_host_read_bars, vio_host_read_netdev,
-		vio_host_read_group, vio_host_read_acs,  read_identity,
+	static const struct {
+		int (*read)(struct vio_host *host, struct vio_pci_info *info);
+		uint32_t part; /* 0: always */
+	} parts[] = {
+		{ read_node, 0 },
+		{ read_driver, 0 },
+		{ read_override, VIO_READ_OVERRIDE },
+		{ read_reset_methods, 0 },
+		{ vio_host_read_netdev, 0 },
+		{ vio_host_read_group, 0 },
+		{ vio_host_read_acs, VIO_READ_CONFIG },
+		{ read_identity, 0 },
 	};
-	int ret = 0;
+	int ret = vio_host_read_bars(host, wanted, info);
 
 	for (size_t i = 0; !ret && i < VIO_ARRAY_SIZE(parts); i++)
-		ret = parts[i](host, info);
+		if (!parts[i].part || wanted & parts[i].part)
+			ret = parts[i].read(host, info);
 	return ret;
 }
 
 int vio_host_read_info(struct vio_host *host, const struct vio_pci_addr *addr,
-		       uint32_t vf_index, struct vio_pci_info *info)
+		       uint32_t vf_index, uint32_t parts, struct vio_pci_info *info)
 {
 	static const struct vio_pci_info empty = VIO_PCI_INFO_INIT;
 	int ret;
@@ -327,7 +336,7 @@ int vio_host_read_info(struct vio_host *host, const struct vio_pci_addr *addr,
 	info->numa_node = -1;
 	info->iommu_group = -1;
 	ret = read_sriov(host, vf_index, info);
-	return ret ? ret : read_parts(host, info);
+	return ret ? ret : read_parts(host, parts, info);
 }
 
 /* One line for what went wrong with one function. */
@@ -343,8 +352,9 @@ static int fail_function(struct vio_error *err, int code, const char *text)
 	}
 }
 
-int vio_host_read_function(struct vio_host *host, const struct vio_pci_addr *addr,
-			   struct vio_pci_info *info, struct vio_error *err)
+int vio_host_read_function_parts(struct vio_host *host, const struct vio_pci_addr *addr,
+				 uint32_t parts, struct vio_pci_info *info,
+				 struct vio_error *err)
 {
 	char text[VIO_PCI_ADDR_TEXT_BYTES];
 	struct vio_pci_info found;
@@ -355,8 +365,15 @@ int vio_host_read_function(struct vio_host *host, const struct vio_pci_addr *add
 	if (!info || info->size < sizeof(found))
 		return vio_fail(err, -EINVAL, "%s: no room for what there is to know",
 				text);
-	ret = vio_host_read_info(host, addr, VIO_VF_INDEX_ANY, &found);
+	ret = vio_host_read_info(host, addr, VIO_VF_INDEX_ANY, parts, &found);
 	if (ret)
 		return fail_function(err, ret, text);
 	return vio_params_fill(info, sizeof(found), &found, sizeof(found));
+}
+
+int vio_host_read_function(struct vio_host *host, const struct vio_pci_addr *addr,
+			   struct vio_pci_info *info, struct vio_error *err)
+{
+	return vio_host_read_function_parts(host, addr, vio_host_get_parts(host), info,
+					    err);
 }

@@ -11,12 +11,39 @@
 
 #define VIO_VF_INDEX_ANY UINT32_MAX /* to be found among the links of the PF */
 
+/*
+ * What is read only if it is asked for: the kernel shows it under locks that a reset
+ * of the function keeps, and of what is above it.
+ */
+#define VIO_READ_OVERRIDE (1u << 0) /* driver_override */
+#define VIO_READ_CONFIG   (1u << 1) /* what takes configuration space to know */
+
 /* A page, as sysfs shows at most, and the NUL. */
 #define VIO_SYSFS_TEXT_BYTES 4097u
 
-/* All of one; @vf_index of a VF whose place is known, or VIO_VF_INDEX_ANY. */
+/*
+ * Of one what does not wait, and @parts; @vf_index of a VF whose place is known, or
+ * VIO_VF_INDEX_ANY.
+ */
 int vio_host_read_info(struct vio_host *host, const struct vio_pci_addr *addr,
-		       uint32_t vf_index, struct vio_pci_info *info);
+		       uint32_t vf_index, uint32_t parts, struct vio_pci_info *info);
+
+/* As the public calls without "_parts". */
+int vio_host_read_function_parts(struct vio_host *host, const struct vio_pci_addr *addr,
+				 uint32_t parts, struct vio_pci_info *info,
+				 struct vio_error *err);
+int vio_host_foreach_pf_parts(struct vio_host *host, uint32_t parts, vio_pci_fn fn,
+			      void *opaque, struct vio_error *err);
+int vio_host_foreach_vf_parts(struct vio_host *host, const struct vio_pci_addr *pf,
+			      uint32_t parts, vio_pci_fn fn, void *opaque,
+			      struct vio_error *err);
+
+/* What the public calls read: all that the host's flags allow. */
+static inline uint32_t vio_host_get_parts(const struct vio_host *host)
+{
+	return VIO_READ_CONFIG |
+	       (host->flags & VIO_HOST_OVERRIDE ? VIO_READ_OVERRIDE : 0);
+}
 
 /* 0, with *out as it was if there is no such attribute. */
 int vio_host_read_number(struct vio_host *host, const struct vio_pci_addr *addr,
@@ -35,7 +62,8 @@ int vio_host_read_bytes(struct vio_host *host, const struct vio_pci_addr *addr,
 			void *out, uint32_t n);
 
 /* The parts of info, by file. */
-int vio_host_read_bars(struct vio_host *host, struct vio_pci_info *info);
+int vio_host_read_bars(struct vio_host *host, uint32_t parts,
+		       struct vio_pci_info *info);
 int vio_host_read_netdev(struct vio_host *host, struct vio_pci_info *info);
 int vio_host_read_group(struct vio_host *host, struct vio_pci_info *info);
 int vio_host_read_acs(struct vio_host *host, struct vio_pci_info *info);

@@ -166,6 +166,7 @@ int vio_host_foreach_link(struct vio_host *host, const struct vio_pci_addr *pf,
 struct visit {
 	const struct vio_pci_addr *pf;
 	uint32_t flags;
+	uint32_t parts; /* VIO_READ_ */
 	vio_pci_fn fn;
 	void *opaque;
 };
@@ -175,7 +176,8 @@ static int visit(struct walk *walk, const struct visit *v, const struct entry *e
 	struct vio_pci_info info;
 	int ret;
 
-	ret = vio_host_read_info(walk->host, &entry->addr, entry->index, &info);
+	ret = vio_host_read_info(walk->host, &entry->addr, entry->index, v->parts,
+				 &info);
 	if (ret)
 		return ret == -ENODEV ? 0 : ret;
 	if (v->flags && !(info.flags & v->flags))
@@ -208,10 +210,10 @@ visit_all(struct walk *walk, const struct visit *v, int ret, struct vio_error *e
 				: "sysfs cannot be read, or says what cannot be");
 }
 
-int vio_host_foreach_pf(struct vio_host *host, vio_pci_fn fn, void *opaque,
-			struct vio_error *err)
+int vio_host_foreach_pf_parts(struct vio_host *host, uint32_t parts, vio_pci_fn fn,
+			      void *opaque, struct vio_error *err)
 {
-	const struct visit v = { NULL, VIO_PCI_IS_PF, fn, opaque };
+	const struct visit v = { NULL, VIO_PCI_IS_PF, parts, fn, opaque };
 	struct walk walk = { .host = host, .is_pf_only = 1 };
 	int ret;
 
@@ -219,6 +221,13 @@ int vio_host_foreach_pf(struct vio_host *host, vio_pci_fn fn, void *opaque,
 		return vio_fail(err, -EINVAL, "functions: nobody to be told of them");
 	ret = vio_sysfs_foreach(host, "bus/pci/devices", add_function, &walk);
 	return visit_all(&walk, &v, ret, err);
+}
+
+int vio_host_foreach_pf(struct vio_host *host, vio_pci_fn fn, void *opaque,
+			struct vio_error *err)
+{
+	return vio_host_foreach_pf_parts(host, vio_host_get_parts(host), fn, opaque,
+					 err);
 }
 
 /* Is it there, and does it have @attr? */
@@ -242,10 +251,11 @@ static int check_has(struct vio_host *host, const struct vio_pci_addr *addr,
 	return vio_fail(err, -ENODEV, "%s: no such function", text);
 }
 
-int vio_host_foreach_vf(struct vio_host *host, const struct vio_pci_addr *pf,
-			vio_pci_fn fn, void *opaque, struct vio_error *err)
+int vio_host_foreach_vf_parts(struct vio_host *host, const struct vio_pci_addr *pf,
+			      uint32_t parts, vio_pci_fn fn, void *opaque,
+			      struct vio_error *err)
 {
-	const struct visit v = { pf, VIO_PCI_IS_VF, fn, opaque };
+	const struct visit v = { pf, VIO_PCI_IS_VF, parts, fn, opaque };
 	struct walk walk = { .host = host };
 	int ret;
 
@@ -258,10 +268,17 @@ int vio_host_foreach_vf(struct vio_host *host, const struct vio_pci_addr *pf,
 	return visit_all(&walk, &v, ret == -ENOENT ? -ENODEV : ret, err);
 }
 
+int vio_host_foreach_vf(struct vio_host *host, const struct vio_pci_addr *pf,
+			vio_pci_fn fn, void *opaque, struct vio_error *err)
+{
+	return vio_host_foreach_vf_parts(host, pf, vio_host_get_parts(host), fn, opaque,
+					 err);
+}
+
 int vio_host_foreach_peer(struct vio_host *host, const struct vio_pci_addr *addr,
 			  vio_pci_fn fn, void *opaque, struct vio_error *err)
 {
-	const struct visit v = { NULL, 0, fn, opaque };
+	const struct visit v = { NULL, 0, vio_host_get_parts(host), fn, opaque };
 	struct walk walk = { .host = host };
 	char path[VIO_SYSFS_PATH_BYTES];
 	int ret;

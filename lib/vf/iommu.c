@@ -319,24 +319,32 @@ int vio_iommu_foreach(struct vio_iommu *iommu,
 	return ret;
 }
 
-/* The first of those that keep it, and how many. */
-static int fail_busy(const struct vio_iommu *iommu, struct vio_error *err)
+#define NAMES_BYTES (VIO_ERROR_TEXT_BYTES - 64u) /* the sentence around them */
+
+static size_t add_name(char names[NAMES_BYTES], size_t used, const char *name)
 {
-	const struct vio_list *lists[] = { &iommu->functions, &iommu->waiting };
-	char names[VIO_ERROR_TEXT_BYTES] = "";
+	if (used + strlen(name) + 1 >= NAMES_BYTES)
+		return used;
+	return used + (size_t)sprintf(names + used, " %s", name);
+}
+
+/* Those that keep it, as far as there is room: open, or about to be. */
+static int fail_busy(struct vio_iommu *iommu, struct vio_error *err)
+{
+	char names[NAMES_BYTES] = "";
 	size_t used = 0;
 
-	for (size_t i = 0; i < VIO_ARRAY_SIZE(lists); i++) {
-		const struct vio_list *n;
+	for (struct vio_list *n = iommu->functions.next; n != &iommu->functions;
+	     n = n->next)
+		used = add_name(names, used,
+				VIO_CONTAINER_OF(n, struct vio_vfio, node)->name);
+	for (struct vio_list *n = iommu->waiting.next; n != &iommu->waiting;
+	     n = n->next) {
+		const struct vio_vfio *vfio =
+			VIO_CONTAINER_OF(n, struct vio_vfio, waiting);
 
-		for (n = lists[i]->next; n != lists[i]; n = n->next) {
-			const struct vio_vfio *vfio =
-				VIO_CONTAINER_OF(n, struct vio_vfio, node);
-
-			if (used + VIO_PCI_ADDR_TEXT_BYTES + 1 < sizeof(names) - 64)
-				used += (size_t)sprintf(names + used, " %s",
-							vfio->name);
-		}
+		if (!vfio->is_closing)
+			used = add_name(names, used, vfio->name);
 	}
 	return vio_fail(err, -EBUSY, "iommu: functions are open on it, close%s", names);
 }

@@ -32,6 +32,7 @@ static uint32_t count_below(const struct vio_iova *iova, uint64_t at)
 	return low;
 }
 
+/* Room for more than 32 bits count wraps to 0, and of nothing there is no array. */
 int vio_iova_prepare(struct vio_iova *iova)
 {
 	const uint32_t n_room = iova->n_room ? iova->n_room * 2 : FIRST_ROOM;
@@ -39,8 +40,6 @@ int vio_iova_prepare(struct vio_iova *iova)
 
 	if (iova->n < iova->n_room)
 		return 0;
-	if (n_room < iova->n_room)
-		return -ENOMEM;
 	maps = vio_alloc_array(iova->env, n_room, sizeof(*maps),
 			       _Alignof(struct vio_iova_map));
 	if (!maps)
@@ -126,14 +125,15 @@ find_in_gap(uint64_t low, uint64_t high, uint64_t length, uint64_t align, uint64
 	return 0;
 }
 
-/* From the range's end down, gap by gap. */
+/*
+ * From the range's end down, gap by gap. Places and mappings are whole pages: one that
+ * begins with the range's last byte is in no place's way.
+ */
 static int find_in_range(const struct vio_iova *iova, uint64_t low, uint64_t high,
 			 uint64_t length, uint64_t align, uint64_t *out)
 {
 	uint32_t i = count_below(iova, high);
 
-	if (i < iova->n && iova->maps[i].map.iova == high)
-		i++;
 	while (i && low <= high) {
 		const struct vio_iova_map *map = &iova->maps[--i];
 		const uint64_t last = last_of(map);

@@ -14,7 +14,22 @@
 
 #define SIGNAL_ROOM 64u /* of one eventfd, see vio_irq_room() */
 
-/* Read before the callback, which may close the function, and all this with it. */
+static void tell(struct vio_vfio_signal *signal)
+{
+	if (!signal->vfio->is_closing)
+		signal->fn(signal->vfio->opaque, signal->vfio);
+}
+
+static void signal_run(struct vio_task *task)
+{
+	tell(VIO_CONTAINER_OF(task, struct vio_vfio_signal, task));
+}
+
+/*
+ * Read before the callback, which may close the function, and all this with it. What
+ * comes before the caller has a handle is kept for it: the kernel says it again, but
+ * not soon.
+ */
 static void signal_ready(struct vio_event *event, uint32_t events)
 {
 	struct vio_vfio_signal *signal =
@@ -25,8 +40,22 @@ static void signal_ready(struct vio_event *event, uint32_t events)
 
 	(void)events;
 	(void)sys->read(sys->opaque, event->fd, &count, sizeof(count));
-	if (vfio->vf->vfio == vfio && !vfio->is_closing)
-		signal->fn(vfio->opaque, vfio);
+	if (vfio->vf->vfio == vfio)
+		tell(signal);
+	else
+		signal->is_early = 1;
+}
+
+static void tell_early(struct vio_vfio_signal *signal)
+{
+	if (signal->is_early)
+		vio_loop_post(signal->vfio->env->loop, &signal->task);
+}
+
+void vio_vfio_tell_early(struct vio_vfio *vfio)
+{
+	tell_early(&vfio->requested);
+	tell_early(&vfio->failed);
 }
 
 static int open_signal(struct vio_vfio *vfio, struct vio_vfio_signal *signal,
@@ -36,6 +65,7 @@ static int open_signal(struct vio_vfio *vfio, struct vio_vfio_signal *signal,
 
 	signal->vfio = vfio;
 	signal->fn = fn;
+	signal->task.run = signal_run;
 	if (!fn)
 		return 0;
 	signal->event.ready = signal_ready;
@@ -50,6 +80,7 @@ static void close_signal(struct vio_vfio *vfio, struct vio_vfio_signal *signal)
 	const struct vio_sys *sys = vfio->env->sys;
 
 	vio_loop_remove(vfio->env->loop, &signal->event);
+	vio_loop_cancel(vfio->env->loop, &signal->task);
 	if (signal->event.fd >= 0)
 		sys->close(sys->opaque, signal->event.fd);
 	signal->event.fd = -1;

@@ -74,6 +74,9 @@ static const struct field fields[] = {
 	BYTES(312, driver),
 	CONFIG(344, before),
 	CONFIG(400, set),
+	U32(456, n_vfs_before),
+	U32(460, n_vfs_after),
+	U32(464, autoprobe),
 };
 
 uint32_t vio_crc32c(const void *data, size_t n)
@@ -190,14 +193,23 @@ static int are_settings(const struct vio_journal_record *r)
 	return !(r->before.fields & ~known) && !(r->set.fields & ~r->before.fields);
 }
 
+/* Only of a PF, whose record is about itself. */
+static int is_place_for_state(const struct vio_journal_record *r)
+{
+	return r->state != VIO_JOURNAL_RESIZING ||
+	       (r->addr.domain == r->pf.domain && r->addr.bus == r->pf.bus &&
+		r->addr.device == r->pf.device && r->addr.function == r->pf.function);
+}
+
 static int is_sane(const struct vio_journal_record *r)
 {
 	const uint32_t known =
 		VIO_JOURNAL_DRIVER | VIO_JOURNAL_SETTING | VIO_JOURNAL_USE;
 
 	return r->sequence && r->generation && r->state >= VIO_JOURNAL_FREE &&
-	       r->state <= VIO_JOURNAL_UNDOING && !(r->begun & ~known) &&
+	       r->state <= VIO_JOURNAL_RESIZING && !(r->begun & ~known) &&
 	       !(r->done & ~r->begun) && is_place(&r->addr) && is_place(&r->pf) &&
+	       is_place_for_state(r) &&
 	       vio_journal_is_text(r->boot_id, sizeof(r->boot_id)) &&
 	       vio_journal_is_text(r->owner, sizeof(r->owner)) &&
 	       vio_journal_is_text(r->tag, sizeof(r->tag)) &&

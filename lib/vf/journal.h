@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The journal of one lease: two records of fixed size, each the whole state, that
- * are written in turn. A crash tears at most the one being written, and the other
- * is the state before it. The generation stays in the file from lease to lease.
+ * The journal of one lease, or of a PF whose number of VFs is changed: two records of
+ * fixed size, each the whole state, that are written in turn. A crash tears at most the
+ * one being written, and the other is the state before it. The generation stays in the
+ * file from lease to lease.
  *
  * Little-endian, so that a file means the same everywhere. Pure: bytes and structs.
  */
@@ -26,6 +27,7 @@ enum vio_journal_state {
 	VIO_JOURNAL_CONFIGURING,
 	VIO_JOURNAL_PAUSED,
 	VIO_JOURNAL_UNDOING,
+	VIO_JOURNAL_RESIZING, /* of a PF: its number of VFs is being changed */
 };
 
 /* What was begun, and is undone from the last to the first. */
@@ -53,6 +55,10 @@ struct vio_journal_record {
 	char driver[VIO_HOST_DRIVER_BYTES]; /* empty: none wanted */
 	struct vio_vf_config before;        /* of what was set, as it was */
 	struct vio_vf_config set;           /* what was set, as it should be */
+	/* Of a PF; where both are the same there is no way but back. */
+	uint32_t n_vfs_before;
+	uint32_t n_vfs_after;
+	uint32_t autoprobe; /* sriov_drivers_autoprobe as it was */
 };
 
 /* CRC-32C (Castagnoli), as iSCSI has it. */

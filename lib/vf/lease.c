@@ -17,6 +17,9 @@
 /* A reader without the lock may see a record half written; the next look is right. */
 #define LOOKS_MAX 4
 
+/* Not an address: who walks the leases passes it by. */
+#define PF_PREFIX "pf-"
+
 static int find_path(const struct vio_host *host, const char *name, char *buf)
 {
 	const int n = snprintf(buf, PATH_MAX, "%s/vf%s%s", host->run_dir,
@@ -25,14 +28,18 @@ static int find_path(const struct vio_host *host, const char *name, char *buf)
 	return n >= 0 && n < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
-static int open_file(struct vio_host *host, const struct vio_pci_addr *addr, int flags)
+/* @prefix is empty or PF_PREFIX. */
+static int open_file(struct vio_host *host, const char *prefix,
+		     const struct vio_pci_addr *addr, int flags)
 {
 	const struct vio_sys *sys = host->env->sys;
-	char name[VIO_PCI_ADDR_TEXT_BYTES];
+	char name[sizeof(PF_PREFIX) + VIO_PCI_ADDR_TEXT_BYTES];
+	const size_t n = strlen(prefix);
 	char path[PATH_MAX];
 	int ret;
 
-	ret = vio_pci_addr_print(addr, name);
+	memcpy(name, prefix, n);
+	ret = vio_pci_addr_print(addr, name + n);
 	if (ret >= 0)
 		ret = find_path(host, name, path);
 	if (ret < 0)
@@ -44,7 +51,7 @@ static int open_file(struct vio_host *host, const struct vio_pci_addr *addr, int
 
 int vio_lease_open_path(struct vio_host *host, const struct vio_pci_addr *addr)
 {
-	return open_file(host, addr, O_RDONLY);
+	return open_file(host, "", addr, O_RDONLY);
 }
 
 /* 0; -EBUSY: another open file has it. */
@@ -126,11 +133,11 @@ static int is_same(const struct vio_pci_addr *a, const struct vio_pci_addr *b)
 	       a->function == b->function;
 }
 
-int vio_lease_open(struct vio_host *host, const struct vio_pci_addr *addr,
-		   struct vio_lease_file **out)
+static int open_lease(struct vio_host *host, const char *prefix,
+		      const struct vio_pci_addr *addr, struct vio_lease_file **out)
 {
 	const struct vio_sys *sys = host->env->sys;
-	const int fd = open_file(host, addr, O_RDWR | O_CREAT);
+	const int fd = open_file(host, prefix, addr, O_RDWR | O_CREAT);
 	struct vio_lease_file *lease;
 	int ret;
 
@@ -148,6 +155,18 @@ int vio_lease_open(struct vio_host *host, const struct vio_pci_addr *addr,
 	}
 	*out = lease;
 	return 0;
+}
+
+int vio_lease_open(struct vio_host *host, const struct vio_pci_addr *addr,
+		   struct vio_lease_file **out)
+{
+	return open_lease(host, "", addr, out);
+}
+
+int vio_lease_open_pf(struct vio_host *host, const struct vio_pci_addr *pf,
+		      struct vio_lease_file **out)
+{
+	return open_lease(host, PF_PREFIX, pf, out);
 }
 
 void vio_lease_close(struct vio_lease_file *lease)
@@ -210,11 +229,12 @@ static int look(const struct vio_sys *sys, int fd, const struct vio_pci_addr *ad
 	return 0;
 }
 
-int vio_lease_read(struct vio_host *host, const struct vio_pci_addr *addr,
-		   enum vio_lease_standing *out, struct vio_journal_record *record)
+static int read_lease(struct vio_host *host, const char *prefix,
+		      const struct vio_pci_addr *addr, enum vio_lease_standing *out,
+		      struct vio_journal_record *record)
 {
 	const struct vio_sys *sys = host->env->sys;
-	const int fd = open_file(host, addr, O_RDONLY);
+	const int fd = open_file(host, prefix, addr, O_RDONLY);
 	int ret;
 
 	record->state = 0;
@@ -228,6 +248,18 @@ int vio_lease_read(struct vio_host *host, const struct vio_pci_addr *addr,
 	ret = look(sys, fd, addr, out, record);
 	sys->close(sys->opaque, fd);
 	return ret;
+}
+
+int vio_lease_read(struct vio_host *host, const struct vio_pci_addr *addr,
+		   enum vio_lease_standing *out, struct vio_journal_record *record)
+{
+	return read_lease(host, "", addr, out, record);
+}
+
+int vio_lease_read_pf(struct vio_host *host, const struct vio_pci_addr *pf,
+		      enum vio_lease_standing *out, struct vio_journal_record *record)
+{
+	return read_lease(host, PF_PREFIX, pf, out, record);
 }
 
 static int prepare_dir(const struct vio_host *host, const char *path)

@@ -29,6 +29,14 @@ struct vio_lease_file {
 int vio_lease_open(struct vio_host *host, const struct vio_pci_addr *addr,
 		   struct vio_lease_file **out);
 
+/*
+ * The lock and the journal of who changes the number of VFs of @pf, next to the
+ * leases. Who claims takes a VF's lock and then looks at this one; who changes takes
+ * this one and then looks at the VFs': one of the two sees the other.
+ */
+int vio_lease_open_pf(struct vio_host *host, const struct vio_pci_addr *pf,
+		      struct vio_lease_file **out);
+
 /* Likewise of a descriptor, which is the lease's then. */
 int vio_lease_open_fd(struct vio_host *host, int fd, struct vio_lease_file **out);
 
@@ -60,6 +68,9 @@ enum vio_lease_standing {
  */
 int vio_lease_read(struct vio_host *host, const struct vio_pci_addr *addr,
 		   enum vio_lease_standing *out, struct vio_journal_record *record);
+
+int vio_lease_read_pf(struct vio_host *host, const struct vio_pci_addr *pf,
+		      enum vio_lease_standing *out, struct vio_journal_record *record);
 
 /* Every address that has a file; non-zero from @fn ends the walk. No run_dir: 0. */
 int vio_lease_foreach(struct vio_host *host,

@@ -7,7 +7,7 @@
 #include "vf/vf.h"
 
 #define VIO_OP_CLOSED   1u /* not while the function is open */
-#define VIO_OP_RELEASES 2u /* also of a VF that is lost */
+#define VIO_OP_RELEASES 2u /* also of a VF that is lost or paused */
 
 struct vio_op {
 	struct vio_vf *vf;

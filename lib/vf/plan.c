@@ -2,7 +2,8 @@
 /*
  * The engine. A plan is at one step and in one phase of it; what ends a phase, now
  * or later, leads to the next. Undoing goes on after a step that fails, since the
- * others can still be undone, and leaves the journal as it is for a recovery.
+ * others can still be undone, and leaves the journal as it is for a recovery; but
+ * not after one that is a gate to the others.
  *
  * A plan that is fenced stops where it stands: the VF is somebody else's.
  */
@@ -58,22 +59,49 @@ static int start_undo(struct vio_plan *plan)
 	return 0;
 }
 
+/* Of an undoing: a step has failed. 0: go on. */
+static int leave_undo(struct vio_plan *plan, const char *gate, int ret)
+{
+	if (ret == -ENODEV)
+		plan->is_gone = !vio_plan_is_there(plan);
+	/* Not gone, but somebody else's affair meanwhile. */
+	if (gate && ret == -ENODEV && !plan->is_gone)
+		ret = -EBUSY;
+	if (!plan->undo_result)
+		plan->undo_result = ret;
+	if (ret != -ESTALE && (!gate || plan->is_gone))
+		return 0;
+	if (gate)
+		vio_plan_fail(plan, ret, "%s", gate);
+	return finish(plan);
+}
+
+/*
+ * A function goes when it likes: what a step then finds missing, a file or a way to
+ * reset it, is that. Of a lease that is not ours nothing is known.
+ */
+static int explain(struct vio_plan *plan, int ret)
+{
+	if (ret == -ESTALE || vio_plan_is_there(plan))
+		return ret;
+	plan->err.code = 0;
+	return vio_plan_fail(plan, -ENODEV, "the function has gone");
+}
+
 /* A step has ended. */
 static int leave(struct vio_plan *plan, int ret)
 {
+	const char *gate = plan->now->steps[plan->at].gate;
+
 	plan->phase = VIO_PLAN_NEXT;
 	plan->at++;
 	if (ret >= 0)
 		return 0;
-	if (!plan->is_undoing)
-		plan->result = ret;
-	else if (!plan->undo_result)
-		plan->undo_result = ret;
-	if (plan->is_undoing && ret == -ENODEV)
-		plan->is_gone = !vio_plan_is_there(plan);
-	if (ret == -ESTALE)
-		return finish(plan);
-	return plan->is_undoing ? 0 : start_undo(plan);
+	ret = explain(plan, ret);
+	if (plan->is_undoing)
+		return leave_undo(plan, gate, ret);
+	plan->result = ret;
+	return ret == -ESTALE ? finish(plan) : start_undo(plan);
 }
 
 /* Saved also if it was begun before: the state goes with it. */
@@ -135,6 +163,8 @@ void vio_plan_start(struct vio_plan *plan)
 	plan->undo_result = 0;
 	plan->is_gone = 0;
 	plan->previous.fields = 0;
+	plan->vf_at = 0;
+	plan->kernel_ns = 0;
 	plan->err = (struct vio_error)VIO_ERROR_INIT;
 	plan->task = (struct vio_task){ .run = task_run };
 	vio_pci_addr_print(&plan->lease->record.addr, plan->name);
@@ -216,6 +246,7 @@ static void attr_done(struct vio_async_call *call, int64_t result)
 	struct vio_plan *plan = plan_of(call);
 	const struct vio_sys *sys = plan->host->env->sys;
 
+	plan->kernel_ns += vio_now(plan->host->env) - plan->begun_ns;
 	sys->close(sys->opaque, plan->fd);
 	if (result >= 0 && call->op == VIO_ASYNC_READ)
 		plan->attr[result] = '\0';
@@ -240,6 +271,7 @@ use_attr(struct vio_plan *plan, const char *path, enum vio_async_op op, uint32_t
 		.n = n,
 		.done = attr_done,
 	};
+	plan->begun_ns = vio_now(plan->host->env);
 	ret = vio_async_submit(plan->host->async, &plan->call);
 	if (!ret)
 		return VIO_PLAN_WAITS;

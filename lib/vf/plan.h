@@ -29,6 +29,8 @@ struct vio_plan_step {
 	int (*begin)(struct vio_plan *plan);
 	/* What was waited for went well: is it as it should be? NULL: yes. */
 	int (*end)(struct vio_plan *plan);
+	/* Of an undoing: nothing follows if this fails; the words for it. NULL: no. */
+	const char *gate;
 };
 
 struct vio_plan_list {
@@ -69,6 +71,11 @@ struct vio_plan {
 	struct vio_vf_config previous; /* what settings were when the plan began */
 	uint32_t todo;                 /* settings still to be set */
 	int setting_result;
+	uint32_t vf_at;         /* of a PF: the next VF to be looked at */
+	struct vio_event timer; /* until the next look at the link */
+	uint32_t n_looks;
+	uint64_t begun_ns;  /* of the call under way */
+	uint64_t kernel_ns; /* spent in attributes of the kernel so far */
 };
 
 /* The context has a way for it, see vio_async_is_able(). */
@@ -96,6 +103,8 @@ int vio_plan_driver_was_begun(const struct vio_plan *plan);
 int vio_plan_read_override(struct vio_plan *plan);
 int vio_plan_keep_override(struct vio_plan *plan);
 int vio_plan_verify_override(struct vio_plan *plan);
+int vio_plan_driver_is_in_the_way(const struct vio_plan *plan);
+int vio_plan_verify_idle(struct vio_plan *plan);
 int vio_plan_unbind(struct vio_plan *plan);
 int vio_plan_verify_unbound(struct vio_plan *plan);
 int vio_plan_set_override(struct vio_plan *plan);
@@ -118,6 +127,18 @@ int vio_plan_restore_settings(struct vio_plan *plan);
 int vio_plan_verify_before(struct vio_plan *plan);
 int vio_plan_settings_were_kept(const struct vio_plan *plan);
 int vio_plan_put_back_settings(struct vio_plan *plan);
+
+/* What is there becomes what is to be there again after a pause; journalled later. */
+int vio_plan_read_identity(struct vio_plan *plan);
+/* Of what is wanted only what is otherwise; then as vio_plan_keep_settings(). */
+int vio_plan_keep_due(struct vio_plan *plan);
+
+/* plan_link.c: before a rate is set. */
+int vio_plan_link_is_due(const struct vio_plan *plan);
+int vio_plan_wait_link(struct vio_plan *plan);
+
+/* recover.c: what has gone, or is not ours to undo, is over. */
+extern const struct vio_plan_list vio_plan_forget;
 
 /* release.c: everything that was begun, from the last to the first. */
 extern const struct vio_plan_list vio_plan_undo_all;

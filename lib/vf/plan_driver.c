@@ -21,7 +21,7 @@ static int set_path(const struct vio_plan *plan, const char *attr, char *buf)
 }
 
 /* The driver that is bound; empty: none. */
-static int read_driver(struct vio_plan *plan, char *buf)
+static int read_driver(const struct vio_plan *plan, char *buf)
 {
 	char path[VIO_SYSFS_PATH_BYTES];
 	int ret = set_path(plan, "driver", path);
@@ -124,6 +124,35 @@ int vio_plan_verify_restored(struct vio_plan *plan)
 static int is_undoing_use(const struct vio_plan *plan)
 {
 	return plan->is_undoing && plan->lease->record.begun & VIO_JOURNAL_USE;
+}
+
+/*
+ * Does it run the function by itself? It would not be told of a reset, or not know
+ * how to go on after one. VFIO's drivers leave it to who has it open, nobody here.
+ */
+static int is_running(const char *driver)
+{
+	return *driver && !strstr(driver, "vfio") && strcmp(driver, "pci-stub") != 0;
+}
+
+/* A claim for the driver that was bound already has not begun to change it. */
+int vio_plan_driver_is_in_the_way(const struct vio_plan *plan)
+{
+	char now[VIO_HOST_DRIVER_BYTES];
+
+	return !vio_plan_driver_was_begun(plan) && is_undoing_use(plan) &&
+	       !read_driver(plan, now) && is_running(now);
+}
+
+int vio_plan_verify_idle(struct vio_plan *plan)
+{
+	char now[VIO_HOST_DRIVER_BYTES];
+	const int ret = read_driver(plan, now);
+
+	if (ret || !is_running(now))
+		return ret;
+	return vio_plan_fail(plan, -EBUSY, "%s runs it: not to be reset under a driver",
+			     now);
 }
 
 /*

@@ -124,6 +124,66 @@ int vio_plan_keep_settings(struct vio_plan *plan)
 	return 0;
 }
 
+/*
+ * What the lease has set is what it should be, whatever is read. The vectors of an NVMe
+ * controller are what it makes of its interrupt resources; its driver sets none.
+ */
+static void keep_identity(struct vio_plan *plan)
+{
+	struct vio_journal_record *record = &plan->lease->record;
+	const struct vio_vf_config *now = &plan->setting.config;
+	uint32_t fresh = now->fields & ~record->before.fields;
+
+	if (now->fields & VIO_VF_NVME)
+		fresh &= ~VIO_VF_MSIX;
+	copy_fields(&record->before, now, fresh);
+	copy_fields(&record->set, now, fresh);
+}
+
+static void identity_done(struct vio_setting_call *call, int result)
+{
+	struct vio_plan *plan = plan_of(call);
+
+	if (!result)
+		keep_identity(plan);
+	/* Nobody has settings for it: there are none to come back to. */
+	if (result == -EOPNOTSUPP)
+		result = 0;
+	vio_plan_resume(plan, result < 0 ? fail_call(plan, result) : 0);
+}
+
+int vio_plan_read_identity(struct vio_plan *plan)
+{
+	int ret;
+
+	fill_call(plan, identity_done);
+	ret = vio_setting_read(&plan->setting);
+	if (ret == -EOPNOTSUPP)
+		return 0;
+	return ret ? fail_call(plan, ret) : VIO_PLAN_WAITS;
+}
+
+/* A controller that came back is offline, though its resources may be the same. */
+static int is_due(const struct vio_plan *plan, uint32_t bit)
+{
+	if (bit == VIO_VF_NVME && (plan->wanted.nvme_vq || plan->wanted.nvme_vi))
+		return 1;
+	return !vio_setting_is_equal(&plan->setting.config, &plan->wanted, bit);
+}
+
+int vio_plan_keep_due(struct vio_plan *plan)
+{
+	const uint32_t known = plan->setting.config.fields;
+	uint32_t due = plan->wanted.fields & ~known;
+
+	for (size_t i = 0; i < VIO_ARRAY_SIZE(fields); i++)
+		if (plan->wanted.fields & known & fields[i].bit &&
+		    is_due(plan, fields[i].bit))
+			due |= fields[i].bit;
+	plan->wanted.fields = due;
+	return due ? vio_plan_keep_settings(plan) : 0;
+}
+
 static int set_next(struct vio_plan *plan);
 
 static void note_refusal(struct vio_plan *plan, uint32_t bit, int result)

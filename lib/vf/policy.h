@@ -13,6 +13,9 @@ struct vio_policy_pf {
 	uint32_t n_free;        /* that fit */
 	uint32_t n_taken;       /* by the choice so far */
 	uint64_t promised_mbps; /* by leases and by the choice so far */
+	/* Free, unless its number of VFs is being changed; then who does it. */
+	enum vio_lease_standing standing;
+	char owner[64];
 };
 
 struct vio_policy_vf {

@@ -7,9 +7,19 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "vf/host_read.h"
 #include "vf/policy.h"
 
 #define ROOM_FIRST 8u
+
+/*
+ * What a claim reads, it reads at once: nothing that another VF's reset could hold up,
+ * unless the request is about it.
+ */
+static uint32_t get_parts(const struct vio_vf_request *request)
+{
+	return request->score || request->flags & VIO_VF_NEED_ACS ? VIO_READ_CONFIG : 0;
+}
 
 /* Room for one more, by doubling. */
 static int grow(const struct vio_env *env, void **all, uint32_t n, uint32_t *room,
@@ -31,6 +41,21 @@ static int grow(const struct vio_env *env, void **all, uint32_t n, uint32_t *roo
 	return 0;
 }
 
+/* Its VFs come and go: none is to be had, whoever holds them. */
+static int read_resize(struct vio_policy *policy, struct vio_policy_pf *pf)
+{
+	struct vio_journal_record record;
+	int ret;
+
+	ret = vio_lease_read_pf(policy->host, &pf->info.addr, &pf->standing, &record);
+	if (ret)
+		return vio_fail(policy->err, ret,
+				"claim: a record of a PF cannot be read: %s",
+				strerrordesc_np(-ret));
+	memcpy(pf->owner, record.state ? record.owner : "", record.state ? 64 : 1);
+	return 0;
+}
+
 static int add_pf(void *opaque, const struct vio_pci_info *info)
 {
 	struct vio_policy *policy = opaque;
@@ -43,7 +68,7 @@ static int add_pf(void *opaque, const struct vio_pci_info *info)
 		return ret;
 	policy->pfs = all;
 	policy->pfs[policy->n_pfs++] = (struct vio_policy_pf){ .info = *info };
-	return 0;
+	return read_resize(policy, &policy->pfs[policy->n_pfs - 1]);
 }
 
 /* Who has it, and what was promised to whoever has. */
@@ -56,7 +81,13 @@ static int read_lease(struct vio_policy *policy, struct vio_policy_vf *vf)
 	if (ret)
 		return vio_fail(policy->err, ret, "claim: a lease cannot be read: %s",
 				strerrordesc_np(-ret));
-	if (vf->standing == VIO_LEASE_FREE || !record.state)
+	/* Free, but of a PF whose number of VFs somebody is changing. */
+	if (vf->standing == VIO_LEASE_FREE) {
+		vf->standing = policy->pfs[vf->pf].standing;
+		memcpy(vf->owner, policy->pfs[vf->pf].owner, sizeof(vf->owner));
+		return 0;
+	}
+	if (!record.state)
 		return 0;
 	memcpy(vf->owner, record.owner, sizeof(vf->owner));
 	if (record.state != VIO_JOURNAL_FREE)
@@ -96,7 +127,9 @@ read_pf(struct vio_policy *policy, const struct vio_pci_info *pf, struct vio_err
 
 	if (ret)
 		return ret;
-	ret = vio_host_foreach_vf(policy->host, &pf->addr, add_vf, policy, err);
+	ret = vio_host_foreach_vf_parts(policy->host, &pf->addr,
+					get_parts(policy->request), add_vf, policy,
+					err);
 	/* One that went meanwhile has no VFs to give. */
 	return ret == -ENODEV && !(policy->request->flags & VIO_VF_FROM_PF) ? 0 : ret;
 }
@@ -120,7 +153,8 @@ static int read_one(struct vio_policy *policy, struct vio_error *err)
 	char name[VIO_PCI_ADDR_TEXT_BYTES];
 	int ret;
 
-	ret = vio_host_read_function(policy->host, addr, &pf, err);
+	ret = vio_host_read_function_parts(policy->host, addr,
+					   get_parts(policy->request), &pf, err);
 	if (ret)
 		return ret;
 	vio_pci_addr_print(addr, name);
@@ -139,7 +173,8 @@ int vio_policy_read(struct vio_policy *policy, struct vio_error *err)
 	if (policy->request->flags & VIO_VF_FROM_PF)
 		ret = read_one(policy, err);
 	else
-		ret = vio_host_foreach_pf(policy->host, visit_pf, &walk, err);
+		ret = vio_host_foreach_pf_parts(
+			policy->host, get_parts(policy->request), visit_pf, &walk, err);
 	if (ret == -ENOMEM)
 		return vio_fail(err, ret, "claim: no memory");
 	return ret;

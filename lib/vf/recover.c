@@ -3,7 +3,8 @@
  * Undoing what the dead left. The lock is the authority on who is dead: it is free.
  * Whoever recovers holds it meanwhile, so that two recoveries share the work. Of an
  * earlier boot nothing is left on the machine: drivers and settings went with it,
- * and only the file is set free.
+ * and only the file is set free. PFs whose number of VFs was being changed come before
+ * the VFs, which else might not be there to be undone.
  */
 #include <errno.h>
 #include <string.h>
@@ -11,7 +12,8 @@
 #include "core/bits.h"
 #include "core/error.h"
 #include "core/params.h"
-#include "vf/plan.h"
+#include "vf/host_read.h"
+#include "vf/numvfs.h"
 
 #define ADDRS_STEP 64u /* room grows by */
 
@@ -19,6 +21,7 @@ struct recovery {
 	struct vio_host *host;
 	struct vio_pci_addr *addrs;
 	uint32_t n;
+	uint32_t n_pfs; /* the first of them */
 	uint32_t room;
 	uint32_t at;
 	struct vio_journal_record self;
@@ -64,6 +67,25 @@ static int add_addr(void *opaque, const struct vio_pci_addr *addr)
 	return 0;
 }
 
+/* One whose number of VFs somebody was changing. */
+static int add_pf(void *opaque, const struct vio_pci_info *info)
+{
+	struct recovery *r = opaque;
+	struct vio_journal_record record;
+	enum vio_lease_standing standing;
+	int ret;
+
+	ret = vio_lease_read_pf(r->host, &info->addr, &standing, &record);
+	if (ret || standing == VIO_LEASE_FREE || standing == VIO_LEASE_HELD)
+		return ret;
+	if (standing == VIO_LEASE_UNKNOWN) {
+		r->counts.n_unknown++;
+		return 0;
+	}
+	r->n_pfs++;
+	return add_addr(r, &info->addr);
+}
+
 static void destroy(struct recovery *r)
 {
 	r->host->recovery = NULL;
@@ -88,10 +110,16 @@ static const struct vio_plan_step forget_steps[] = {
 	{ .begin = forget },
 };
 
-static const struct vio_plan_list forget_list = {
+const struct vio_plan_list vio_plan_forget = {
 	.steps = forget_steps,
 	.n = VIO_ARRAY_SIZE(forget_steps),
 };
+
+/* The one that was opened last. */
+static int is_pf(const struct recovery *r)
+{
+	return r->at <= r->n_pfs;
+}
 
 static void plan_done(struct vio_plan *plan, int result)
 {
@@ -101,7 +129,7 @@ static void plan_done(struct vio_plan *plan, int result)
 	/* What has gone needs no undoing: the lease is over. */
 	if (result && result != -ENODEV)
 		r->counts.n_failed++;
-	else
+	else if (!is_pf(r))
 		r->counts.n_undone++;
 	vio_loop_post(r->host->env->loop, &r->task);
 }
@@ -109,11 +137,13 @@ static void plan_done(struct vio_plan *plan, int result)
 static void start_plan(struct recovery *r, struct vio_lease_file *lease)
 {
 	const int is_old = strcmp(lease->record.boot_id, r->self.boot_id) != 0;
+	const struct vio_plan_list *undo =
+		is_pf(r) ? &vio_numvfs_recover : &vio_plan_undo_all;
 
 	r->plan = (struct vio_plan){
 		.host = r->host,
 		.lease = lease,
-		.undo = is_old ? &forget_list : &vio_plan_undo_all,
+		.undo = is_old ? &vio_plan_forget : undo,
 		.done = plan_done,
 		.opaque = r,
 	};
@@ -128,6 +158,14 @@ static void count_refusal(struct recovery *r, int ret)
 		r->counts.n_unknown++;
 	else
 		r->counts.n_failed++;
+}
+
+static int open_next(struct recovery *r, struct vio_lease_file **out)
+{
+	const struct vio_pci_addr *addr = &r->addrs[r->at++];
+
+	return is_pf(r) ? vio_lease_open_pf(r->host, addr, out)
+			: vio_lease_open(r->host, addr, out);
 }
 
 /* One lease for each time it runs: dispatch gets its turn in between. */
@@ -146,7 +184,7 @@ static void recover_next(struct vio_task *task)
 		done(opaque, 0, NULL);
 		return;
 	}
-	ret = vio_lease_open(r->host, &r->addrs[r->at++], &lease);
+	ret = open_next(r, &lease);
 	if (!ret && lease->record.state && lease->record.state != VIO_JOURNAL_FREE) {
 		start_plan(r, lease);
 		return;
@@ -181,6 +219,8 @@ static int collect(struct recovery *r, struct vio_error *err)
 	ret = vio_lease_read_self(r->host, &r->self);
 	if (!ret)
 		ret = vio_lease_prepare(r->host);
+	if (!ret)
+		ret = vio_host_foreach_pf_parts(r->host, 0, add_pf, r, NULL);
 	if (!ret)
 		ret = vio_lease_foreach(r->host, add_addr, r);
 	if (ret)

@@ -2,7 +2,8 @@
 /*
  * Giving back. The function is taken from its driver and reset before anything is
  * put back, so that the next owner finds nothing of the last one's; the record that
- * says free comes last, and after it the lock goes.
+ * says free comes last, and after it the lock goes. A driver that does not let go of
+ * it ends that: the function is not reset under a driver that may be using it.
  */
 #include <errno.h>
 
@@ -47,12 +48,21 @@ static int set_free(struct vio_plan *plan)
 	return vio_plan_save(plan);
 }
 
+static const char kept[] = "its driver does not let go of it";
+
 static const struct vio_plan_step undo_steps[] = {
 	{ .begin = begin_undo },
 	{ .begin = vio_plan_verify_exists },
+	/* From here on also a driver that the claim left as it was is put back. */
+	{ .bit = VIO_JOURNAL_DRIVER,
+	  .is_due = vio_plan_driver_is_in_the_way,
+	  .begin = vio_plan_unbind,
+	  .end = vio_plan_verify_unbound,
+	  .gate = kept },
 	{ .is_due = vio_plan_driver_was_begun,
 	  .begin = vio_plan_unbind,
-	  .end = vio_plan_verify_unbound },
+	  .end = vio_plan_verify_unbound,
+	  .gate = kept },
 	{ .is_due = use_was_begun, .begin = reset_if_possible },
 	{ .is_due = vio_plan_setting_was_begun, .begin = vio_plan_restore_settings },
 	{ .is_due = vio_plan_setting_was_begun,
@@ -106,6 +116,7 @@ int vio_vf_release(struct vio_vf *vf, vio_vf_done_fn done, void *opaque,
 
 static const struct vio_plan_step reset_steps[] = {
 	{ .begin = vio_plan_verify_exists },
+	{ .begin = vio_plan_verify_idle },
 	{ .begin = vio_plan_reset },
 };
 

@@ -35,16 +35,26 @@ void vio_vf_destroy(struct vio_vf *vf)
 	VIO_DELETE(vf->host->env, vf);
 }
 
+void vio_vf_print_name(const struct vio_vf *vf, char name[VIO_VF_NAME_BYTES])
+{
+	if (vf->mdev[0])
+		memcpy(name, vf->mdev, sizeof(vf->mdev));
+	else
+		vio_pci_addr_print(&vf->info.addr, name);
+}
+
 static int check_idle(const struct vio_vf *vf, int closed_only, struct vio_error *err)
 {
-	char name[VIO_PCI_ADDR_TEXT_BYTES];
+	char name[VIO_VF_NAME_BYTES];
 
-	vio_pci_addr_print(&vf->info.addr, name);
+	vio_vf_print_name(vf, name);
 	if (vio_env_is_child(vf->host->env))
 		return vio_fail(err, -ECHILD, "%s: claimed by the parent process",
 				name);
 	if (vf->done || vf->info.state == VIO_VF_BUSY)
 		return vio_fail(err, -EBUSY, "%s: an operation is under way", name);
+	if (closed_only && vf->waiter)
+		return vio_fail(err, -EBUSY, "%s: it is being paused", name);
 	if (closed_only && vf->vfio)
 		return vio_fail(err, -EBUSY, "%s: close the open function first", name);
 	if (!vio_async_is_able(vf->host->async))
@@ -57,11 +67,13 @@ static int check_idle(const struct vio_vf *vf, int closed_only, struct vio_error
 
 static int check_there(const struct vio_vf *vf, struct vio_error *err)
 {
-	char name[VIO_PCI_ADDR_TEXT_BYTES];
+	char name[VIO_VF_NAME_BYTES];
 
+	vio_vf_print_name(vf, name);
+	if (vf->info.state == VIO_VF_PAUSED)
+		return vio_fail(err, -EBUSY, "%s: it is paused", name);
 	if (vf->info.state != VIO_VF_LOST)
 		return 0;
-	vio_pci_addr_print(&vf->info.addr, name);
 	return vio_fail(err, -ENODEV, "%s: the function has gone, release it", name);
 }
 
@@ -72,13 +84,18 @@ static void begin(struct vio_vf *vf, vio_vf_done_fn done, void *opaque)
 	vf->info.state = VIO_VF_BUSY;
 }
 
+int vio_vf_check(const struct vio_vf *vf, int closed_only, struct vio_error *err)
+{
+	const int ret = check_idle(vf, closed_only, err);
+
+	return ret ? ret : check_there(vf, err);
+}
+
 int vio_vf_begin(struct vio_vf *vf, int closed_only, vio_vf_done_fn done, void *opaque,
 		 struct vio_error *err)
 {
-	int ret = check_idle(vf, closed_only, err);
+	const int ret = vio_vf_check(vf, closed_only, err);
 
-	if (!ret)
-		ret = check_there(vf, err);
 	if (ret)
 		return ret;
 	begin(vf, done, opaque);
@@ -92,6 +109,8 @@ void vio_vf_end(struct vio_vf *vf, uint32_t state, int result,
 
 	vf->info.state = state;
 	vf->done = NULL;
+	if (vf->waiter)
+		vio_loop_post(vf->host->env->loop, vf->waiter);
 	done(vf->done_opaque, result, err);
 }
 

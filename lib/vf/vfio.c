@@ -25,10 +25,9 @@ static void job_done(struct vio_async_call *call, int64_t result);
 static int start(struct vio_vfio *vfio)
 {
 	struct vio_vfio_job *job = &vfio->job;
-	int ret = job->start(vfio);
+	int ret;
 
-	if (ret)
-		return ret;
+	job->start(vfio);
 	job->call.op = VIO_ASYNC_RUN;
 	job->call.done = job_done;
 	ret = vio_async_submit(vfio->iommu->host->async, &job->call);
@@ -93,6 +92,20 @@ void vio_vfio_end(struct vio_vfio *vfio, int result, const struct vio_error *err
 	vio_vf_end(vfio->vf, state_after(vfio), result, err);
 }
 
+void vio_vfio_end_closed(struct vio_vf *vf, uint32_t state, int result,
+			 const struct vio_error *err)
+{
+	const vio_vf_done_fn done = vf->done;
+	void *opaque = vf->done_opaque;
+
+	if (!vf->mdev[0]) {
+		vio_vf_end(vf, state, result, err);
+		return;
+	}
+	VIO_DELETE(vf->host->env, vf);
+	done(opaque, result, err);
+}
+
 void vio_vfio_cancel(struct vio_vfio *vfio)
 {
 	vfio->vf->done = NULL;
@@ -150,7 +163,7 @@ create(struct vio_vf *vf, const struct vio_vfio_params *p, struct vio_vfio **out
 	vio_list_init(&vfio->node);
 	vio_list_init(&vfio->waiting);
 	vio_list_init(&vfio->bars);
-	vio_pci_addr_print(&vf->info.addr, vfio->name);
+	vio_vf_print_name(vf, vfio->name);
 	return vfio;
 }
 
@@ -222,7 +235,7 @@ static int64_t run_close(struct vio_async_call *call)
 	return 0;
 }
 
-static int start_close(struct vio_vfio *vfio)
+static void start_close(struct vio_vfio *vfio)
 {
 	struct vio_iommu *iommu = vfio->iommu;
 	struct vio_vfio_job *job = &vfio->job;
@@ -234,7 +247,6 @@ static int start_close(struct vio_vfio *vfio)
 	job->dma = iommu->dma;
 	job->call.run = run_close;
 	iommu->is_frozen = job->has_made_dma;
-	return 0;
 }
 
 /* What the kernel has let go of is forgotten here as well. */
@@ -268,12 +280,23 @@ static void end_close(struct vio_vfio *vfio, int result)
 	forget(vfio);
 	vio_vfio_destroy(vfio);
 	vio_vfio_start_next(iommu);
-	vio_vf_end(vf, state, 0, NULL);
+	vio_vfio_end_closed(vf, state, 0, NULL);
 }
 
-/* As vio_vf_begin(), but a function that was lost is closed like any other. */
-static int
-begin(struct vio_vfio *vfio, vio_vf_done_fn done, void *opaque, struct vio_error *err)
+/* What vio_vf_begin() could not see yet, or does not look at. */
+static int fail_submit(const struct vio_vfio *vfio, int code, const char *what,
+		       struct vio_error *err)
+{
+	return vio_fail(err, code,
+			code == -EAGAIN
+				? "%s: too many calls are under way for %s"
+				: "%s: no thread is lent for %s, see vio_ctx_work()",
+			vfio->name, what);
+}
+
+/* As vio_vfio_begin(), but a function that was lost is closed like any other. */
+static int begin_close(struct vio_vfio *vfio, vio_vf_done_fn done, void *opaque,
+		       struct vio_error *err)
 {
 	struct vio_vf *vf = vfio->vf;
 	const uint32_t state = vf->info.state;
@@ -294,6 +317,8 @@ begin(struct vio_vfio *vfio, vio_vf_done_fn done, void *opaque, struct vio_error
 /* The parent's mappings are not here; its descriptors are, and keep the function. */
 static int close_in_child(struct vio_vfio *vfio)
 {
+	struct vio_vf *vf = vfio->vf;
+
 	start_close(vfio);
 	vfio->n_irqs = 0;
 	while (!vio_list_is_empty(&vfio->bars)) {
@@ -307,6 +332,8 @@ static int close_in_child(struct vio_vfio *vfio)
 	vfio->iommu->is_frozen = 0;
 	forget(vfio);
 	vio_vfio_destroy(vfio);
+	if (vf->mdev[0])
+		VIO_DELETE(vf->host->env, vf);
 	return -ECHILD;
 }
 
@@ -317,7 +344,7 @@ int vio_vfio_close(struct vio_vfio *vfio, vio_vf_done_fn done, void *opaque,
 
 	if (vio_env_is_child(vfio->env))
 		return close_in_child(vfio);
-	ret = begin(vfio, done, opaque, err);
+	ret = begin_close(vfio, done, opaque, err);
 	if (ret)
 		return ret;
 	vfio->job.start = start_close;
@@ -328,8 +355,7 @@ int vio_vfio_close(struct vio_vfio *vfio, vio_vf_done_fn done, void *opaque,
 		return 0;
 	vfio->is_closing = 0;
 	vio_vfio_cancel(vfio);
-	return vio_fail(err, ret, "%s: closing needs a thread, see vio_ctx_work()",
-			vfio->name);
+	return fail_submit(vfio, ret, "closing it", err);
 }
 
 static int64_t run_reset(struct vio_async_call *call)
@@ -346,17 +372,26 @@ static void reset_done(struct vio_async_call *call, int64_t result)
 	vio_vfio_end(vfio, (int)result, NULL);
 }
 
+int vio_vfio_begin(struct vio_vfio *vfio, vio_vf_done_fn done, void *opaque,
+		   struct vio_error *err)
+{
+	const uint32_t state = vfio->vf->info.state;
+	int ret = vio_vf_begin(vfio->vf, 0, done, opaque, err);
+
+	if (!ret)
+		vfio->state = state;
+	return ret;
+}
+
 /* It takes no turn: a reset concerns no address space. */
 int vio_vfio_reset(struct vio_vfio *vfio, vio_vf_done_fn done, void *opaque,
 		   struct vio_error *err)
 {
 	struct vio_vfio_job *job = &vfio->job;
-	const uint32_t state = vfio->vf->info.state;
-	int ret = vio_vf_begin(vfio->vf, 0, done, opaque, err);
+	int ret = vio_vfio_begin(vfio, done, opaque, err);
 
 	if (ret)
 		return ret;
-	vfio->state = state;
 	job->call.op = VIO_ASYNC_RUN;
 	job->call.run = run_reset;
 	job->call.done = reset_done;
@@ -364,8 +399,7 @@ int vio_vfio_reset(struct vio_vfio *vfio, vio_vf_done_fn done, void *opaque,
 	if (!ret)
 		return 0;
 	vio_vfio_cancel(vfio);
-	return vio_fail(err, ret, "%s: a reset needs a thread, see vio_ctx_work()",
-			vfio->name);
+	return fail_submit(vfio, ret, "a reset", err);
 }
 
 int vio_vfio_get_fd(const struct vio_vfio *vfio)

@@ -29,6 +29,8 @@ struct vio_vfio_signal {
 	struct vio_event event; /* fd -1: not connected */
 	struct vio_vfio *vfio;
 	void (*fn)(void *opaque, struct vio_vfio *vfio);
+	uint32_t is_early;    /* it came while the function was being opened */
+	struct vio_task task; /* tells it then */
 };
 
 /*
@@ -37,8 +39,9 @@ struct vio_vfio_signal {
  */
 struct vio_vfio_job {
 	struct vio_async_call call;
-	int (*start)(struct vio_vfio *vfio); /* dispatching thread: its turn has come */
-	void (*end)(struct vio_vfio *vfio, int result); /* likewise: it is over */
+	/* By the dispatching thread: its turn has come; it is over. */
+	void (*start)(struct vio_vfio *vfio);
+	void (*end)(struct vio_vfio *vfio, int result);
 	uint32_t ways;           /* VIO_IOMMU_TYPE1, _IOMMUFD to be tried */
 	uint32_t has_made_dma;   /* or is to close it */
 	uint32_t has_made_group; /* likewise */
@@ -62,7 +65,7 @@ struct vio_vfio {
 	struct vio_iommu *iommu;
 	struct vio_vfio **out;
 	void *opaque; /* of both signals */
-	char name[VIO_PCI_ADDR_TEXT_BYTES];
+	char name[VIO_VF_NAME_BYTES];
 	int fd;
 	struct vio_vfio_group *group; /* NULL: by iommufd */
 	uint32_t group_number;
@@ -86,6 +89,12 @@ int vio_vfio_submit(struct vio_vfio *vfio);
 void vio_vfio_start_next(struct vio_iommu *iommu);
 /* @err NULL: the code's own words. The VF's done is called; may destroy anything. */
 void vio_vfio_end(struct vio_vfio *vfio, int result, const struct vio_error *err);
+/* Likewise, of the operation after which no function is open: @vfio is no more. */
+void vio_vfio_end_closed(struct vio_vf *vf, uint32_t state, int result,
+			 const struct vio_error *err);
+/* As vio_vf_begin(), and keeps the state to go back to. */
+int vio_vfio_begin(struct vio_vfio *vfio, vio_vf_done_fn done, void *opaque,
+		   struct vio_error *err);
 /* Unless begin failed: the operation was not accepted after all. */
 void vio_vfio_cancel(struct vio_vfio *vfio);
 void vio_vfio_destroy(struct vio_vfio *vfio);
@@ -96,6 +105,8 @@ int vio_vfio_prepare_open(struct vio_vfio *vfio, struct vio_error *err);
 /* irq.c */
 int vio_vfio_open_signals(struct vio_vfio *vfio, const struct vio_vfio_params *params);
 void vio_vfio_close_signals(struct vio_vfio *vfio);
+/* What came before the function was entered, once done has been called. */
+void vio_vfio_tell_early(struct vio_vfio *vfio);
 /* On the lent thread. */
 int vio_vfio_connect_signals(const struct vio_vfio *vfio, int fd);
 

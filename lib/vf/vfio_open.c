@@ -34,6 +34,14 @@ static int note_cdev(void *opaque, const char *name)
 	return 1;
 }
 
+/* The bus is the only difference between a VF and a mediated device. */
+static void device_path(const struct vio_vfio *vfio, const char *attr,
+			char path[VIO_SYSFS_PATH_BYTES])
+{
+	snprintf(path, VIO_SYSFS_PATH_BYTES, "bus/%s/devices/%s/%s",
+		 vfio->vf->mdev[0] ? "mdev" : "pci", vfio->name, attr);
+}
+
 static int read_driver(struct vio_host *host, const struct vio_pci_addr *addr,
 		       char driver[NAME_BYTES])
 {
@@ -49,31 +57,32 @@ find_cdev(struct vio_vfio *vfio, char name[NAME_BYTES], struct vio_error *err)
 {
 	struct vio_host *host = vfio->vf->host;
 	char path[VIO_SYSFS_PATH_BYTES], driver[NAME_BYTES];
-	int ret = vio_sysfs_path(&vfio->vf->info.addr, "vfio-dev", path);
+	int ret;
 
-	if (!ret)
-		ret = vio_sysfs_foreach(host, path, note_cdev, name);
+	device_path(vfio, "vfio-dev", path);
+	ret = vio_sysfs_foreach(host, path, note_cdev, name);
 	if (ret == 1)
 		return 0;
 	if (ret && ret != -ENOENT)
 		return vio_fail(err, ret, "%s: its vfio-dev cannot be read",
 				vfio->name);
-	if (read_driver(host, &vfio->vf->info.addr, driver))
+	device_path(vfio, "driver", path);
+	if (vio_sysfs_read_link(host, path, driver, NAME_BYTES))
 		return vio_fail(err, -ENODEV,
 				"%s: it has gone, or no driver is bound to it",
 				vfio->name);
-	return vio_fail(err, -ENODEV, "%s: bound to %s, not to vfio-pci", vfio->name,
-			driver);
+	return vio_fail(err, -ENODEV, "%s: bound to %s, which is no driver of VFIO's",
+			vfio->name, driver);
 }
 
 static int find_group(struct vio_vfio *vfio, struct vio_error *err)
 {
 	char path[VIO_SYSFS_PATH_BYTES], name[NAME_BYTES];
 	uint64_t number = 0;
-	int ret = vio_sysfs_path(&vfio->vf->info.addr, "iommu_group", path);
+	int ret;
 
-	if (!ret)
-		ret = vio_sysfs_read_link(vfio->vf->host, path, name, sizeof(name));
+	device_path(vfio, "iommu_group", path);
+	ret = vio_sysfs_read_link(vfio->vf->host, path, name, sizeof(name));
 	if (!ret)
 		ret = vio_sysfs_parse_u64(name, &number);
 	if (ret || number > INT32_MAX)
@@ -141,6 +150,30 @@ static int open_by_cdev(struct vio_vfio *vfio)
 	return 0;
 }
 
+static int open_in_group(struct vio_vfio *vfio)
+{
+	const struct vio_sys *sys = vfio->env->sys;
+	struct vio_vfio_job *job = &vfio->job;
+	int ret;
+
+	job->what = job->group;
+	if (job->group_fd < 0) {
+		ret = vio_group_open(sys, job->group, &job->dma);
+		if (ret < 0)
+			return ret;
+		job->group_fd = ret;
+		job->has_made_group = 1;
+	}
+	ret = vio_group_open_function(sys, job->group_fd, vfio->name);
+	if (ret >= 0) {
+		vfio->fd = ret;
+		return 0;
+	}
+	if (job->has_made_group)
+		sys->close(sys->opaque, job->group_fd);
+	return ret;
+}
+
 static int open_by_group(struct vio_vfio *vfio)
 {
 	const struct vio_sys *sys = vfio->env->sys;
@@ -149,25 +182,9 @@ static int open_by_group(struct vio_vfio *vfio)
 
 	if (ret)
 		return ret;
-	job->what = job->group;
-	job->has_made_group = job->group_fd < 0;
-	if (job->has_made_group)
-		job->group_fd = vio_group_open(sys, job->group, &job->dma);
-	if (job->group_fd < 0) {
-		ret = job->group_fd;
-		job->has_made_group = 0;
-		goto undo_dma;
-	}
-	ret = vio_group_open_function(sys, job->group_fd, vfio->name);
-	if (ret >= 0) {
-		vfio->fd = ret;
-		return 0;
-	}
-
-	if (job->has_made_group)
-		sys->close(sys->opaque, job->group_fd);
-undo_dma:
-	undo_dma(job, sys);
+	ret = open_in_group(vfio);
+	if (ret)
+		undo_dma(job, sys);
 	return ret;
 }
 
@@ -274,7 +291,7 @@ static uint32_t ways_of(const struct vio_iommu *iommu)
 	return iommu->flags ? iommu->flags : VIO_IOMMU_IOMMUFD | VIO_IOMMU_TYPE1;
 }
 
-static int start_open(struct vio_vfio *vfio)
+static void start_open(struct vio_vfio *vfio)
 {
 	const struct vio_vfio_group *group = find_open_group(vfio);
 	struct vio_iommu *iommu = vfio->iommu;
@@ -286,7 +303,6 @@ static int start_open(struct vio_vfio *vfio)
 	job->err.size = sizeof(job->err);
 	job->call.run = run_open;
 	iommu->is_frozen = iommu->dma.fd < 0;
-	return 0;
 }
 
 /* The kernel counts what is left; the bound is on all. */
@@ -351,8 +367,8 @@ static int find_foreign(const struct vio_vfio *vfio, struct foreign *out)
 	char path[VIO_SYSFS_PATH_BYTES];
 
 	*out = (struct foreign){ .vfio = vfio };
-	return !vio_sysfs_path(&vfio->vf->info.addr, "iommu_group/devices", path) &&
-	       vio_sysfs_foreach(vfio->vf->host, path, note_foreign, out) == 1;
+	device_path(vfio, "iommu_group/devices", path);
+	return vio_sysfs_foreach(vfio->vf->host, path, note_foreign, out) == 1;
 }
 
 static int fail_peer(const struct vio_vfio *vfio, const struct foreign *foreign,
@@ -401,6 +417,7 @@ static void end_open(struct vio_vfio *vfio, int result)
 
 	if (!result) {
 		enter(vfio);
+		vio_vfio_tell_early(vfio);
 		vio_vfio_start_next(iommu);
 		vio_vfio_end(vfio, 0, NULL);
 		return;
@@ -411,7 +428,7 @@ static void end_open(struct vio_vfio *vfio, int result)
 	VIO_DELETE(vfio->env, vfio->group);
 	vio_vfio_destroy(vfio);
 	vio_vfio_start_next(iommu);
-	vio_vf_end(vf, vf->info.state, result, &err);
+	vio_vfio_end_closed(vf, vf->info.state, result, &err);
 }
 
 int vio_vfio_prepare_open(struct vio_vfio *vfio, struct vio_error *err)

@@ -232,6 +232,22 @@ void vio_view_bars_remove(struct vio_view *view)
 		lift_bar(view, &view->bars[i]);
 }
 
+int vio_view_translate(const struct vio_view *view, uint64_t gpa, uint32_t *out_bar,
+		       uint64_t *out_offset)
+{
+	for (uint32_t i = 0; i < VIEW_BARS; i++) {
+		const uint64_t first = view->bars[i].gpa;
+
+		if (first == VIEW_NO_PLACE || gpa < first ||
+		    gpa - first >= view->layout->bars[i].length_bytes)
+			continue;
+		*out_bar = i;
+		*out_offset = gpa - first;
+		return 0;
+	}
+	return -ENOENT;
+}
+
 /* Is it an access that a BAR of the guest's answers? */
 static bool
 is_in_bar(const struct vio_view *view, uint32_t bar, uint64_t offset, uint32_t n)

@@ -17,9 +17,11 @@
 #include <vio/mem.h>
 #include <vio/pci.h>
 #include <vio/queue.h>
+#include <vio/resize.h>
 #include <vio/unstable/limit.h>
 #include <vio/vf.h>
 #include <vio/vfio.h>
+#include <vio/vfio_migration.h>
 #include <vio/view.h>
 
 #define SIZE(type, bytes)                                                              \
@@ -312,6 +314,27 @@ FIELD(vio_queue_params, stop, 80, 8);
 FIELD(vio_queue_params, fault, 88, 8);
 FIELD(vio_queue_params, opaque, 96, 8);
 
+SIZE(vio_pause_ops, 32);
+FIELD(vio_pause_ops, size, 0, 4);
+FIELD(vio_pause_ops, flags, 4, 4);
+FIELD(vio_pause_ops, pause, 8, 8);
+FIELD(vio_pause_ops, resume, 16, 8);
+FIELD(vio_pause_ops, opaque, 24, 8);
+
+SIZE(vio_resize_params, 24);
+FIELD(vio_resize_params, size, 0, 4);
+FIELD(vio_resize_params, flags, 4, 4);
+FIELD(vio_resize_params, n_vfs, 8, 4);
+FIELD(vio_resize_params, reserved, 12, 4);
+FIELD(vio_resize_params, timeout_ns, 16, 8);
+
+SIZE(vio_resize_times, 32);
+FIELD(vio_resize_times, size, 0, 4);
+FIELD(vio_resize_times, n_paused, 4, 4);
+FIELD(vio_resize_times, pause_ns, 8, 8);
+FIELD(vio_resize_times, kernel_ns, 16, 8);
+FIELD(vio_resize_times, total_ns, 24, 8);
+
 SIZE(vio_limit_params, 56);
 FIELD(vio_limit_params, size, 0, 4);
 FIELD(vio_limit_params, flags, 4, 4);
@@ -415,6 +438,17 @@ FIELD(vio_vfio_params, iommu, 8, 8);
 FIELD(vio_vfio_params, requested, 16, 8);
 FIELD(vio_vfio_params, failed, 24, 8);
 FIELD(vio_vfio_params, opaque, 32, 8);
+
+SIZE(vio_vfio_migration, 12);
+FIELD(vio_vfio_migration, size, 0, 4);
+FIELD(vio_vfio_migration, features, 4, 4);
+FIELD(vio_vfio_migration, state, 8, 4);
+
+SIZE(vio_vfio_precopy, 24);
+FIELD(vio_vfio_precopy, size, 0, 4);
+FIELD(vio_vfio_precopy, flags, 4, 4);
+FIELD(vio_vfio_precopy, initial_bytes, 8, 8);
+FIELD(vio_vfio_precopy, dirty_bytes, 16, 8);
 
 SIZE(vio_view_ops, 56);
 FIELD(vio_view_ops, size, 0, 4);

@@ -26,6 +26,22 @@ against itself in the same rounds: its distance from 1 is noise.
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 '''
 
+RESIZE_HEAD = '''
+## Another number of virtual functions
+
+Measured by `tests/run.sh --soak guest` on Debian's kernel in an emulated machine: the
+number of a PF's VFs changes while some are held and at work, each paused and resumed.
+Beside it the same by giving every VF back and claiming it again, and by unbinding and
+binding each by hand, without the settings and the DMA mappings that the others bring
+back. Milliseconds; of several runs the median, of shares the mean. The kernel's time is
+that of writes to sriov_numvfs, of drivers bound and of resets; the library's own is
+the rest, without what holders do when they are asked. An outage is the longest of one
+holder, from its last use of the device to the next.
+
+| held | runs | resize | claimed | by hand | kernel | own | share | outage | claimed |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+'''
+
 
 def machine():
     model = platform.machine()
@@ -86,6 +102,19 @@ def row(result):
     return '| ' + ' | '.join(cells) + ' |\n'
 
 
+def resize_rows(log):
+    """The guest suite's own lines, if it was run as a whole."""
+    rows = []
+    for line in log.read_text().splitlines() if log and log.exists() else []:
+        if line.startswith('{"bench": "vf_resize"'):
+            r = json.loads(line)
+            cells = [r['params'], r['runs'], r['value'], r['peer_value'],
+                     r['by_hand_ms'], r['kernel_ms'], r['own_ms'],
+                     f'{r["own_percent"]:.2f} %', r['outage_ms'], r['peer_outage_ms']]
+            rows.append('| ' + ' | '.join(map(str, cells)) + ' |\n')
+    return rows
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('build')
@@ -93,6 +122,8 @@ def main():
     parser.add_argument('--smoke', action='store_true')
     parser.add_argument('--soak', action='store_true')
     parser.add_argument('--peer', metavar='COMMAND')
+    parser.add_argument('--guest', metavar='LOG', type=pathlib.Path,
+                        help='of the guest suite, for the page')
     args = parser.parse_args()
     options = ['--smoke'] if args.smoke else []
     options += ['--peer', args.peer] if args.peer else []
@@ -106,7 +137,9 @@ def main():
         print('not ok - no benchmark is registered')
         return 1
     if not args.smoke and good:
-        args.page.write_text(HEAD.format(machine=machine()) + ''.join(rows))
+        more = resize_rows(args.guest)
+        args.page.write_text(HEAD.format(machine=machine()) + ''.join(rows) +
+                             ''.join([RESIZE_HEAD] + more if more else []))
     return 0 if good else 1
 
 

@@ -4,9 +4,10 @@
 # Runs the benchmarks that the build registers, one after the other, and checks
 # that each line they print is a whole result. A program judges its own gates,
 # ratios and instruction counts, by its exit status. Without --smoke the results
-# become the table of doc/performance.md.
+# become the table of doc/performance.md, with what the guest suite measured if its
+# log is given.
 #
-#	run.sh BUILD_DIR [--smoke | --soak] [--peer COMMAND]
+#	run.sh BUILD_DIR [--smoke | --soak] [--peer COMMAND] [--guest LOG]
 set -eu
 build=$(cd "${1:?usage: run.sh BUILD_DIR [--smoke | --soak] [--peer COMMAND]}" && pwd)
 shift

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vioctl on a machine made of folders: one PF with two VFs. What a command prints
- * and how it exits; what it does to a real machine is the guest suite's.
+ * vioctl on a machine made of folders: one PF with two VFs, and for those that hold
+ * one VF another PF. What a command prints and how it exits; what it does to a real
+ * machine is the guest suite's.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -23,6 +25,8 @@
 #define PF         DEVICES "/0000:01:00.0"
 #define VF0        DEVICES "/0000:01:10.0"
 #define VF1        DEVICES "/0000:01:10.2"
+#define PF2        DEVICES "/0000:02:00.0"
+#define VF2        DEVICES "/0000:02:10.0"
 
 static char root[PATH_BYTES / 4];
 static char output[65536];
@@ -124,6 +128,25 @@ static int create(void **state)
 	return 0;
 }
 
+/* A PF whose VF has no driver, so that nothing is to be bound to hold it. */
+static int create_two(void **state)
+{
+	create(state);
+	put_function(PF2, "0x10c9\n", "17");
+	put(PF2, "sriov_totalvfs", "7\n");
+	put(PF2, "sriov_drivers_autoprobe", "1\n");
+	put(PF2, "sriov_numvfs", "1\n");
+	put_link(PF2, "virtfn0", "../0000:02:10.0");
+	put_link(PF2, "driver", "../../../bus/pci/drivers/igb");
+	put_function(VF2, "0x10ca\n", "18");
+	put_link(VF2, "physfn", "../0000:02:00.0");
+	/* As it is after a release has written nothing over it. */
+	put(VF2, "driver_override", "\n");
+	put_config(VF2);
+	put("dev/vfio", "18", "");
+	return 0;
+}
+
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
 {
 	(void)st;
@@ -148,8 +171,9 @@ static int vioctl(const char *words)
 
 	assert_non_null(getenv("VIOCTL"));
 	snprintf(line, sizeof(line),
-		 "exec '%s' --sysfs '%s' --run '%s/run' %s </dev/null 2>&1",
-		 getenv("VIOCTL"), root, root, words);
+		 "exec '%s' --sysfs '%s' --dev '%s/dev' --run '%s/run' %s "
+		 "</dev/null 2>&1",
+		 getenv("VIOCTL"), root, root, root, words);
 	pipe = popen(line, "r");
 	assert_non_null(pipe);
 	n = fread(output, 1, sizeof(output) - 1, pipe);
@@ -286,6 +310,17 @@ static void words_that_are_wrong_exit_with_2(void **state)
 		"configure 01:10.0 --spoofchk maybe",
 		"recover now",
 		"watch --count 0",
+		"pause",
+		"pause 01:10.0 01:10.2",
+		"pause 01:10.0 --timeout 0",
+		"pause 01:10.0 --timeout 3601",
+		"resume",
+		"resume 01:10.0 --to nowhere",
+		"resize",
+		"resize 01:00.0",
+		"resize 01:00.0 many",
+		"resize 01:00.0 65536",
+		"resize nothing 4",
 	};
 
 	(void)state;
@@ -299,6 +334,7 @@ static void every_help_fits_a_screen(void **state)
 	static const char *const lines[] = {
 		"--help",     "list --help",      "show --help",    "claim --help",
 		"release -h", "configure --help", "recover --help", "watch --help",
+		"pause -h",   "resume --help",    "resize --help",
 	};
 
 	(void)state;
@@ -331,11 +367,174 @@ static void recovery_without_leases_has_nothing_to_do(void **state)
 				    "\"failed\":0}\n");
 }
 
+static void what_cannot_be_resized_is_told_with_the_reason(void **state)
+{
+	(void)state;
+	assert_int_equal(vioctl("resize 05:00.0 2"), 3);
+	assert_lines(1);
+	assert_int_equal(vioctl("resize 01:00.0 8"), 1);
+	assert_said("vioctl: 0000:01:00.0: 8 VFs are asked for, it makes 7\n");
+	assert_int_equal(vioctl("resize 01:10.0 2"), 6);
+	assert_said("0000:01:10.0: cannot make virtual functions");
+}
+
+static void the_number_that_is_there_is_no_work(void **state)
+{
+	(void)state;
+	assert_int_equal(vioctl("resize 01:00.0 2 --json"), 0);
+	assert_said("{\"pf\":\"0000:01:00.0\",\"n_vfs\":2,\"paused\":0,\"pause_ns\":0,"
+		    "\"kernel_ns\":0,\"total_ns\":");
+	assert_int_equal(vioctl("resize 01:00.0 2"), 0);
+	assert_said("pf: 0000:01:00.0\nn_vfs: 2\npaused: 0\n");
+}
+
+static void a_vf_that_nobody_holds_is_not_paused(void **state)
+{
+	(void)state;
+	assert_int_equal(vioctl("pause 01:10.0"), 4);
+	assert_said("0000:01:10.0: nobody holds it, vioctl claim does\n");
+	assert_int_equal(vioctl("resume 01:10.0"), 4);
+	assert_said("0000:01:10.0: nobody holds it, vioctl claim does\n");
+	assert_int_equal(vioctl("pause 05:10.0"), 3);
+}
+
+static pid_t holder;
+
+static void run_holder(int out)
+{
+	char run[PATH_BYTES];
+
+	snprintf(run, sizeof(run), "%s/run", root);
+	if (dup2(out, STDOUT_FILENO) >= 0)
+		execl(getenv("VIOCTL"), "vioctl", "--sysfs", root, "--run", run,
+		      "claim", "--pf", "02:00.0", "--driver", "", "--tag", "test",
+		      (char *)NULL);
+	_exit(1);
+}
+
+/* Returns when it has said what it holds. */
+static int hold(void **state)
+{
+	char line[32] = "";
+	int out[2];
+
+	(void)state;
+	assert_int_equal(pipe(out), 0);
+	holder = fork();
+	assert_true(holder >= 0);
+	if (!holder)
+		run_holder(out[1]);
+	close(out[1]);
+	assert_int_equal(read(out[0], line, sizeof(line) - 1), 13);
+	close(out[0]);
+	assert_string_equal(line, "0000:02:10.0\n");
+	return 0;
+}
+
+static int let_go(void **state)
+{
+	int status = -1;
+
+	(void)state;
+	kill(holder, SIGTERM);
+	assert_int_equal(waitpid(holder, &status, 0), holder);
+	return status;
+}
+
+static void a_holder_is_asked_to_pause_and_to_resume(void **state)
+{
+	(void)state;
+	assert_int_equal(vioctl("pause 02:10.0 --json"), 0);
+	assert_string_equal(output,
+			    "{\"address\":\"0000:02:10.0\",\"state\":\"paused\"}\n");
+	assert_int_equal(vioctl("show 02:10.0 --json"), 0);
+	assert_said("\"lease\":{\"state\":\"paused\",\"is_alive\":true,");
+	assert_int_equal(vioctl("pause 02:10.0"), 1);
+	assert_said("0000:02:10.0: it is paused");
+	assert_int_equal(vioctl("configure 02:10.0 --vlan 5"), 4);
+	assert_int_equal(vioctl("resume 02:10.0 --json"), 0);
+	assert_string_equal(output,
+			    "{\"address\":\"0000:02:10.0\",\"state\":\"held\"}\n");
+	assert_int_equal(vioctl("resume 02:10.0"), 1);
+	assert_said("0000:02:10.0: it is not paused");
+}
+
+static void a_paused_vf_is_given_back_when_its_holder_ends(void **state)
+{
+	assert_int_equal(vioctl("pause 02:10.0"), 0);
+	assert_int_equal(let_go(state), 0);
+	assert_int_equal(vioctl("show 02:10.0 --json"), 0);
+	assert_said("\"lease\":null");
+	hold(state);
+}
+
+static void a_claimed_vf_is_no_place_to_go_on(void **state)
+{
+	(void)state;
+	assert_int_equal(vioctl("pause 02:10.0"), 0);
+	assert_int_equal(vioctl("resume 02:10.0 --to 01:00.0"), 4);
+	assert_int_equal(vioctl("resume 02:10.0 --to 05:00.0"), 3);
+	assert_int_equal(vioctl("show 02:10.0 --json"), 0);
+	assert_said("\"state\":\"paused\"");
+}
+
+static void who_holds_a_vf_is_named_to_who_wants_another_number(void **state)
+{
+	char text[128];
+
+	(void)state;
+	assert_int_equal(vioctl("resize 02:00.0 3"), 4);
+	assert_lines(1);
+	snprintf(text, sizeof(text),
+		 "vioctl: 0000:02:10.0: vioctl[%d] holds it: vioctl release, or with "
+		 "--pause-held it is paused\n",
+		 (int)holder);
+	assert_string_equal(output, text);
+}
+
+/* The kernel of this machine does nothing: the holder puts everything back. */
+static void a_holder_is_asked_to_change_the_number_and_to_put_it_back(void **state)
+{
+	(void)state;
+	assert_int_equal(vioctl("resize 02:00.0 1 --pause-held --json"), 0);
+	assert_said("{\"pf\":\"0000:02:00.0\",\"n_vfs\":1,\"paused\":0,");
+	assert_int_equal(vioctl("resize 02:00.0 0 --pause-held"), 4);
+	assert_said("and would be VF 0 of 0");
+	assert_int_equal(vioctl("resize 02:00.0 3 --pause-held"), 1);
+	assert_said("0000:02:00.0: it has 1 VFs, not 0");
+	assert_int_equal(vioctl("show 02:10.0 --json"), 0);
+	assert_said("\"lease\":{\"state\":\"held\",\"is_alive\":true,");
+	assert_int_equal(vioctl("resize 02:00.0 1"), 4);
+}
+
+static void a_program_that_has_a_vf_open_is_named(void **state)
+{
+	char path[PATH_BYTES], text[128];
+	int fd;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/dev/vfio/18", root);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	snprintf(text, sizeof(text),
+		 "vioctl: 0000:02:10.0: vioctl-test[%d] has it open and has not closed "
+		 "it within 1 s: ",
+		 (int)getpid());
+	assert_int_equal(vioctl("pause 02:10.0 --timeout 1"), 7);
+	assert_said(text);
+	assert_int_equal(vioctl("resize 02:00.0 3 --pause-held --timeout 1"), 7);
+	assert_said(text);
+	close(fd);
+	assert_int_equal(vioctl("pause 02:10.0 --timeout 1"), 0);
+}
+
 static void a_full_disk_is_told(void **state)
 {
 	(void)state;
 	assert_int_equal(vioctl("list --json >/dev/full"), 1);
 }
+
+#define HELD(name) cmocka_unit_test_setup_teardown(name, hold, let_go)
 
 int main(void)
 {
@@ -353,8 +552,22 @@ int main(void)
 		cmocka_unit_test(every_help_fits_a_screen),
 		cmocka_unit_test(a_vf_that_nobody_holds_is_not_released),
 		cmocka_unit_test(recovery_without_leases_has_nothing_to_do),
+		cmocka_unit_test(what_cannot_be_resized_is_told_with_the_reason),
+		cmocka_unit_test(the_number_that_is_there_is_no_work),
+		cmocka_unit_test(a_vf_that_nobody_holds_is_not_paused),
 		cmocka_unit_test(a_full_disk_is_told),
 	};
+	const struct CMUnitTest tests_held[] = {
+		HELD(a_holder_is_asked_to_pause_and_to_resume),
+		HELD(a_paused_vf_is_given_back_when_its_holder_ends),
+		HELD(a_claimed_vf_is_no_place_to_go_on),
+		HELD(who_holds_a_vf_is_named_to_who_wants_another_number),
+		HELD(a_holder_is_asked_to_change_the_number_and_to_put_it_back),
+		HELD(a_program_that_has_a_vf_open_is_named),
+	};
+	const int n_failed =
+		cmocka_run_group_tests_name("vioctl", tests, create, destroy);
 
-	return cmocka_run_group_tests_name("vioctl", tests, create, destroy);
+	return n_failed + cmocka_run_group_tests_name("vioctl held", tests_held,
+						      create_two, destroy);
 }

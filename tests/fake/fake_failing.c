@@ -52,9 +52,16 @@ static void fault_free(void *opaque, void *ptr, size_t n, size_t align)
 	count(&fault->live_bytes, (uint64_t)0 - n);
 }
 
-/* 0, or the error to answer with. */
-static int inject(struct vio_fault *fault)
+static void tell(struct vio_fault *fault, const char *entry, unsigned long request)
 {
+	if (fault->told)
+		fault->told(fault->told_opaque, entry, request);
+}
+
+/* 0, or the error to answer with. */
+static int inject(struct vio_fault *fault, const char *entry, unsigned long request)
+{
+	tell(fault, entry, request);
 	if (count(&fault->n_calls, 1) != fault->fail_call_at)
 		return 0;
 	count(&fault->n_injected, 1);
@@ -87,7 +94,7 @@ static void forget_fd(struct vio_fault *fault, int fd)
 static int fault_openat(void *opaque, int dir, const char *path, int flags, mode_t mode)
 {
 	struct vio_fault *f = opaque;
-	int ret = inject(f);
+	int ret = inject(f, "openat", 0);
 
 	if (ret)
 		return ret;
@@ -99,6 +106,7 @@ static int fault_close(void *opaque, int fd)
 {
 	struct vio_fault *f = opaque;
 
+	tell(f, "close", 0);
 	forget_fd(f, fd);
 	return f->base->close(f->base->opaque, fd);
 }
@@ -106,23 +114,31 @@ static int fault_close(void *opaque, int fd)
 static ssize_t fault_read(void *opaque, int fd, void *buf, size_t n)
 {
 	struct vio_fault *f = opaque;
-	int ret = is_event(f, fd) ? 0 : inject(f);
+	int ret = 0;
 
+	if (is_event(f, fd))
+		tell(f, "read", 0);
+	else
+		ret = inject(f, "read", 0);
 	return ret ? ret : f->base->read(f->base->opaque, fd, buf, n);
 }
 
 static ssize_t fault_write(void *opaque, int fd, const void *buf, size_t n)
 {
 	struct vio_fault *f = opaque;
-	int ret = is_event(f, fd) ? 0 : inject(f);
+	int ret = 0;
 
+	if (is_event(f, fd))
+		tell(f, "write", 0);
+	else
+		ret = inject(f, "write", 0);
 	return ret ? ret : f->base->write(f->base->opaque, fd, buf, n);
 }
 
 static ssize_t fault_pread(void *opaque, int fd, void *buf, size_t n, off_t offset)
 {
 	struct vio_fault *f = opaque;
-	int ret = inject(f);
+	int ret = inject(f, "pread", 0);
 
 	return ret ? ret : f->base->pread(f->base->opaque, fd, buf, n, offset);
 }
@@ -131,7 +147,7 @@ static ssize_t
 fault_pwrite(void *opaque, int fd, const void *buf, size_t n, off_t offset)
 {
 	struct vio_fault *f = opaque;
-	int ret = inject(f);
+	int ret = inject(f, "pwrite", 0);
 
 	return ret ? ret : f->base->pwrite(f->base->opaque, fd, buf, n, offset);
 }
@@ -139,7 +155,7 @@ fault_pwrite(void *opaque, int fd, const void *buf, size_t n, off_t offset)
 static int fault_fstat(void *opaque, int fd, struct stat *out)
 {
 	struct vio_fault *f = opaque;
-	int ret = inject(f);
+	int ret = inject(f, "fstat", 0);
 
 	return ret ? ret : f->base->fstat(f->base->opaque, fd, out);
 }
@@ -147,7 +163,7 @@ static int fault_fstat(void *opaque, int fd, struct stat *out)
 static int fault_fcntl(void *opaque, int fd, int command, long argument)
 {
 	struct vio_fault *f = opaque;
-	int ret = inject(f);
+	int ret = inject(f, "fcntl", (unsigned long)command);
 
 	if (ret)
 		return ret;
@@ -158,7 +174,7 @@ static int fault_fcntl(void *opaque, int fd, int command, long argument)
 static int fault_fsync(void *opaque, int fd)
 {
 	struct vio_fault *f = opaque;
-	int ret = inject(f);
+	int ret = inject(f, "fsync", 0);
 
 	return ret ? ret : f->base->fsync(f->base->opaque, fd);
 }
@@ -166,7 +182,7 @@ static int fault_fsync(void *opaque, int fd)
 static int fault_ioctl(void *opaque, int fd, unsigned long request, void *argument)
 {
 	struct vio_fault *f = opaque;
-	int ret = inject(f);
+	int ret = inject(f, "ioctl", request);
 
 	return ret ? ret : f->base->ioctl(f->base->opaque, fd, request, argument);
 }
@@ -175,7 +191,7 @@ static ssize_t
 fault_readlinkat(void *opaque, int dir, const char *path, char *buf, size_t n)
 {
 	struct vio_fault *f = opaque;
-	int ret = inject(f);
+	int ret = inject(f, "readlinkat", 0);
 
 	return ret ? ret : f->base->readlinkat(f->base->opaque, dir, path, buf, n);
 }
@@ -183,7 +199,7 @@ fault_readlinkat(void *opaque, int dir, const char *path, char *buf, size_t n)
 static int fault_mkdirat(void *opaque, int dir, const char *path, mode_t mode)
 {
 	struct vio_fault *f = opaque;
-	int ret = inject(f);
+	int ret = inject(f, "mkdirat", 0);
 
 	return ret ? ret : f->base->mkdirat(f->base->opaque, dir, path, mode);
 }
@@ -191,7 +207,7 @@ static int fault_mkdirat(void *opaque, int dir, const char *path, mode_t mode)
 static ssize_t fault_getdents(void *opaque, int fd, void *buf, size_t n)
 {
 	struct vio_fault *f = opaque;
-	int ret = inject(f);
+	int ret = inject(f, "getdents", 0);
 
 	return ret ? ret : f->base->getdents(f->base->opaque, fd, buf, n);
 }
@@ -200,7 +216,7 @@ static void *fault_mmap(void *opaque, size_t n, int protection, int flags, int f
 			off_t offset, int *out_error)
 {
 	struct vio_fault *f = opaque;
-	int ret = inject(f);
+	int ret = inject(f, "mmap", 0);
 	void *ptr;
 
 	if (ret) {
@@ -218,6 +234,7 @@ static int fault_munmap(void *opaque, void *ptr, size_t n)
 {
 	struct vio_fault *f = opaque;
 
+	tell(f, "munmap", 0);
 	count(&f->n_maps, (uint64_t)-1);
 	return f->base->munmap(f->base->opaque, ptr, n);
 }
@@ -225,7 +242,7 @@ static int fault_munmap(void *opaque, void *ptr, size_t n)
 static int fault_madvise(void *opaque, void *ptr, size_t n, int advice)
 {
 	struct vio_fault *f = opaque;
-	int ret = inject(f);
+	int ret = inject(f, "madvise", 0);
 
 	return ret ? ret : f->base->madvise(f->base->opaque, ptr, n, advice);
 }
@@ -233,7 +250,7 @@ static int fault_madvise(void *opaque, void *ptr, size_t n, int advice)
 static int fault_eventfd(void *opaque, unsigned int n, int flags)
 {
 	struct vio_fault *f = opaque;
-	int ret = inject(f);
+	int ret = inject(f, "eventfd", 0);
 
 	if (ret)
 		return ret;
@@ -246,7 +263,7 @@ static int fault_eventfd(void *opaque, unsigned int n, int flags)
 static int fault_epoll_create(void *opaque)
 {
 	struct vio_fault *f = opaque;
-	int ret = inject(f);
+	int ret = inject(f, "epoll_create", 0);
 
 	return ret ? ret : record_fd(f, f->base->epoll_create(f->base->opaque));
 }
@@ -255,8 +272,12 @@ static int
 fault_epoll_ctl(void *opaque, int epoll_fd, int op, int fd, struct epoll_event *event)
 {
 	struct vio_fault *f = opaque;
-	int ret = op == EPOLL_CTL_DEL ? 0 : inject(f);
+	int ret = 0;
 
+	if (op == EPOLL_CTL_DEL)
+		tell(f, "epoll_ctl", 0);
+	else
+		ret = inject(f, "epoll_ctl", 0);
 	return ret ? ret : f->base->epoll_ctl(f->base->opaque, epoll_fd, op, fd, event);
 }
 
@@ -265,13 +286,14 @@ static int fault_epoll_wait(void *opaque, int epoll_fd, struct epoll_event *even
 {
 	struct vio_fault *f = opaque;
 
+	tell(f, "epoll_wait", 0);
 	return f->base->epoll_wait(f->base->opaque, epoll_fd, events, n, timeout_ms);
 }
 
 static int fault_timerfd_create(void *opaque, int clock_id)
 {
 	struct vio_fault *f = opaque;
-	int ret = inject(f);
+	int ret = inject(f, "timerfd_create", 0);
 
 	if (ret)
 		return ret;
@@ -282,7 +304,7 @@ static int
 fault_timerfd_settime(void *opaque, int fd, int flags, const struct itimerspec *value)
 {
 	struct vio_fault *f = opaque;
-	int ret = inject(f);
+	int ret = inject(f, "timerfd_settime", 0);
 
 	return ret ? ret : f->base->timerfd_settime(f->base->opaque, fd, flags, value);
 }
@@ -291,6 +313,7 @@ static int fault_clock_gettime(void *opaque, int clock_id, struct timespec *out)
 {
 	struct vio_fault *f = opaque;
 
+	tell(f, "clock_gettime", 0);
 	return f->base->clock_gettime(f->base->opaque, clock_id, out);
 }
 
@@ -313,7 +336,7 @@ static void record_passed_fds(struct vio_fault *f, struct msghdr *message)
 static ssize_t fault_recvmsg(void *opaque, int fd, struct msghdr *message, int flags)
 {
 	struct vio_fault *f = opaque;
-	ssize_t ret = inject(f);
+	ssize_t ret = inject(f, "recvmsg", 0);
 
 	if (ret)
 		return ret;
@@ -327,7 +350,7 @@ static ssize_t
 fault_sendmsg(void *opaque, int fd, const struct msghdr *message, int flags)
 {
 	struct vio_fault *f = opaque;
-	int ret = inject(f);
+	int ret = inject(f, "sendmsg", 0);
 
 	return ret ? ret : f->base->sendmsg(f->base->opaque, fd, message, flags);
 }
@@ -335,7 +358,7 @@ fault_sendmsg(void *opaque, int fd, const struct msghdr *message, int flags)
 static int fault_netlink(void *opaque, int protocol, uint32_t groups)
 {
 	struct vio_fault *f = opaque;
-	int ret = inject(f);
+	int ret = inject(f, "netlink", 0);
 
 	if (ret)
 		return ret;
@@ -358,7 +381,7 @@ static int ring_fd(const struct io_uring *ring)
 static int fault_uring_create(void *opaque, struct io_uring *ring, unsigned int n)
 {
 	struct vio_fault *f = opaque;
-	int ret = inject(f);
+	int ret = inject(f, "uring_create", 0);
 
 	if (!ret)
 		ret = f->base->uring_create(f->base->opaque, ring, n);
@@ -370,7 +393,7 @@ static int fault_uring_create(void *opaque, struct io_uring *ring, unsigned int 
 static int fault_uring_submit(void *opaque, struct io_uring *ring)
 {
 	struct vio_fault *f = opaque;
-	int ret = inject(f);
+	int ret = inject(f, "uring_submit", 0);
 
 	return ret ? ret : f->base->uring_submit(f->base->opaque, ring);
 }
@@ -379,6 +402,7 @@ static void fault_uring_destroy(void *opaque, struct io_uring *ring)
 {
 	struct vio_fault *f = opaque;
 
+	tell(f, "uring_destroy", 0);
 	forget_fd(f, ring_fd(ring));
 	f->base->uring_destroy(f->base->opaque, ring);
 }

@@ -78,6 +78,8 @@ static int store_unbind(void *opaque, const char *buf, size_t n)
 	function = vio_fake_pci_find(driver->pci, name);
 	if (!function || strcmp(function->driver, driver->name))
 		return -ENODEV;
+	if (driver->keeps)
+		return -driver->keeps;
 	function->driver[0] = '\0';
 	print_path(path, "bus/pci/devices/%s/driver", function->name);
 	vio_fake_remove(function->pci->fake, path);
@@ -229,15 +231,121 @@ static void add_group(struct vio_fake_function *function, int group)
 static struct vio_fake_function *
 add_function(struct vio_fake_pci *pci, const char *name, const char *kind)
 {
-	struct vio_fake_function *function = &pci->functions[pci->n_functions++];
+	struct vio_fake_function *function = vio_fake_pci_find(pci, "");
 
+	/* The place of one that has gone. */
+	if (!function)
+		function = &pci->functions[pci->n_functions++];
 	assert_true(pci->n_functions <= VIO_FAKE_PCI_MAX);
+	memset(function, 0, sizeof(*function));
 	function->pci = pci;
 	strcpy(function->name, name);
 	strcpy(function->kind, kind);
 	function->config = (struct vio_vf_config)VIO_VF_CONFIG_INIT;
 	add_attrs(function);
 	return function;
+}
+
+static int show_autoprobe(void *opaque, char *buf, size_t n)
+{
+	const struct vio_fake_function *pf = opaque;
+
+	return snprintf(buf, n, "%u\n", pf->autoprobe);
+}
+
+static int store_autoprobe(void *opaque, const char *buf, size_t n)
+{
+	struct vio_fake_function *pf = opaque;
+
+	if (n < 1 || (buf[0] != '0' && buf[0] != '1'))
+		return -EINVAL;
+	pf->autoprobe = buf[0] == '1';
+	return 0;
+}
+
+static struct vio_fake_function *
+find_vf(const struct vio_fake_function *pf, uint32_t index)
+{
+	for (uint32_t i = 0; i < pf->pci->n_functions; i++) {
+		struct vio_fake_function *f = &pf->pci->functions[i];
+
+		if (f->name[0] && f->pf == pf && f->index == index)
+			return f;
+	}
+	return NULL;
+}
+
+static void make_vfs(struct vio_fake_function *pf, uint32_t n)
+{
+	const uint32_t bus = (uint32_t)strtoul(pf->name + 5, NULL, 16);
+	char name[16];
+
+	for (uint32_t i = 0; i < n; i++) {
+		const uint32_t place = pf->vf_offset + 2 * i;
+		struct vio_fake_function *vf;
+
+		snprintf(name, sizeof(name), "0000:%02x:%02x.%u", bus & 0xff,
+			 place / 8 & 0x1f, place % 8);
+		vf = vio_fake_pci_add_vf(pf->pci, pf, name, "igbvf", -1);
+		vf->config.spoofchk = 1;
+		vf->config.n_msix = pf->vf_msix;
+	}
+}
+
+/* Whoever holds one would make the kernel wait, for ever if need be. */
+static void remove_vfs(struct vio_fake_function *pf)
+{
+	struct vio_fake_function *vf;
+
+	for (uint32_t i = VIO_FAKE_PCI_MAX; i > 0; i--) {
+		vf = find_vf(pf, i - 1);
+		if (!vf)
+			continue;
+		assert_false(vf->is_held);
+		vio_fake_pci_remove(vf);
+	}
+}
+
+static int store_numvfs(void *opaque, const char *buf, size_t n)
+{
+	struct vio_fake_function *pf = opaque;
+	char text[16];
+	uint32_t wanted;
+
+	if (take_word(buf, n, text, sizeof(text)))
+		return -EINVAL;
+	wanted = (uint32_t)strtoul(text, NULL, 10);
+	pf->n_writes++;
+	if (wanted > 7)
+		return -ERANGE;
+	if (!pf->driver[0])
+		return -ENOENT;
+	if (wanted && find_vf(pf, 0))
+		return -EBUSY;
+	if (wanted && wanted == pf->refused_vfs)
+		return -ENOMEM;
+	if (wanted)
+		make_vfs(pf, wanted - (wanted == pf->scanty_vfs));
+	else
+		remove_vfs(pf);
+	return 0;
+}
+
+static void add_sriov(struct vio_fake_function *pf)
+{
+	char path[PATH_BYTES];
+
+	pf->autoprobe = 1;
+	pf->vf_offset = 128;
+	print_path(path, "bus/pci/devices/%s/sriov_drivers_autoprobe", pf->name);
+	vio_fake_add_attr(pf->pci->fake, path,
+			  &(struct vio_fake_attr){ .show = show_autoprobe,
+						   .store = store_autoprobe,
+						   .opaque = pf });
+	print_path(path, "bus/pci/devices/%s/sriov_numvfs", pf->name);
+	vio_fake_add_attr(
+		pf->pci->fake, path,
+		&(struct vio_fake_attr){ .store = store_numvfs, .opaque = pf });
 }
 
 struct vio_fake_function *vio_fake_pci_add_pf(struct vio_fake_pci *pci,
@@ -249,7 +357,7 @@ struct vio_fake_function *vio_fake_pci_add_pf(struct vio_fake_pci *pci,
 
 	add_text(pf, "device", "0x10c9\n");
 	add_text(pf, "sriov_totalvfs", "7\n");
-	add_text(pf, "sriov_drivers_autoprobe", "1\n");
+	add_sriov(pf);
 	pf->numa_node = numa_node;
 	add_node(pf, numa_node);
 	add_group(pf, -1);
@@ -262,20 +370,21 @@ struct vio_fake_function *vio_fake_pci_add_pf(struct vio_fake_pci *pci,
 	return pf;
 }
 
-static uint32_t count_vfs(const struct vio_fake_function *pf)
+/* The lowest index that no VF has. */
+static uint32_t find_index(const struct vio_fake_function *pf)
 {
-	uint32_t n = 0;
+	uint32_t index = 0;
 
-	for (uint32_t i = 0; i < pf->pci->n_functions; i++)
-		n += pf->pci->functions[i].pf == pf;
-	return n;
+	while (find_vf(pf, index))
+		index++;
+	return index;
 }
 
 struct vio_fake_function *
 vio_fake_pci_add_vf(struct vio_fake_pci *pci, struct vio_fake_function *pf,
 		    const char *name, const char *kind, int group)
 {
-	const uint32_t index = count_vfs(pf);
+	const uint32_t index = find_index(pf);
 	struct vio_fake_function *vf = add_function(pci, name, kind);
 	char path[PATH_BYTES], target[PATH_BYTES];
 
@@ -290,8 +399,14 @@ vio_fake_pci_add_vf(struct vio_fake_pci *pci, struct vio_fake_function *pf,
 	print_path(path, "bus/pci/devices/%s/virtfn%u", pf->name, index);
 	print_path(target, "bus/pci/devices/%s", name);
 	vio_fake_add_link(pci->fake, path, target);
-	store_probe(pci, name, strlen(name));
+	if (pf->autoprobe)
+		vio_fake_pci_probe(vf);
 	return vf;
+}
+
+void vio_fake_pci_probe(struct vio_fake_function *function)
+{
+	store_probe(function->pci, function->name, strlen(function->name));
 }
 
 void vio_fake_pci_remove(struct vio_fake_function *function)
@@ -323,10 +438,10 @@ void vio_fake_pci_print(const struct vio_fake_pci *pci, char *buf)
 		n += (size_t)snprintf(
 			buf + n, VIO_FAKE_PCI_SNAPSHOT - n,
 			"%s driver=%s override=%s mac=%02x%02x vlan=%u/%u/%x "
-			"rate=%u-%u spoofchk=%u trust=%u link=%u\n",
+			"rate=%u-%u spoofchk=%u trust=%u link=%u msix=%u\n",
 			f->name, f->driver, f->override, c->mac[0], c->mac[5], c->vlan,
 			c->qos, c->vlan_protocol, c->min_tx_mbps, c->max_tx_mbps,
-			c->spoofchk, c->trust, c->link_state);
+			c->spoofchk, c->trust, c->link_state, c->n_msix);
 		assert_true(n < VIO_FAKE_PCI_SNAPSHOT);
 	}
 }

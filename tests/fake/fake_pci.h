@@ -3,7 +3,9 @@
  * A PCI bus in the fake kernel's tree that binds drivers by Linux's rules: a
  * function with a driver_override takes that driver and no other; without one it
  * takes the driver that knows its kind; an unknown one stays without. Writing does
- * what it does in sysfs, with the same errors.
+ * what it does in sysfs, with the same errors. The number of VFs is changed from or
+ * to none only, and VFs come back with neither driver_override nor settings. It
+ * cannot be read: the kernel would make the reader wait.
  */
 #ifndef TESTS_FAKE_FAKE_PCI_H
 #define TESTS_FAKE_FAKE_PCI_H
@@ -31,6 +33,14 @@ struct vio_fake_function {
 	uint32_t n_resets;
 	uint32_t n_resets_in_use; /* of them, with the driver that knows it bound */
 	int fails_reset;
+	int is_held; /* by somebody who has it open: the kernel would wait for that */
+	/* Of a PF. */
+	uint32_t autoprobe;
+	uint32_t refused_vfs; /* the number that its driver does not make; 0: none */
+	uint32_t scanty_vfs;  /* the number instead of which it makes one less */
+	uint32_t vf_offset;   /* from function to function, 0 at first: 128, as igb */
+	uint32_t vf_msix;     /* vectors of a VF that was just made; 0: not to be had */
+	uint32_t n_writes;    /* of sriov_numvfs */
 	struct vio_vf_config config; /* what the PF holds for it */
 };
 
@@ -42,6 +52,7 @@ struct vio_fake_pci {
 		struct vio_fake_pci *pci;
 		char name[32];
 		int refuses; /* its probe fails */
+		int keeps;   /* what it is bound to: an unbind fails with this errno */
 	} drivers[VIO_FAKE_PCI_DRIVERS];
 	uint32_t n_drivers;
 	int32_t next_group;
@@ -62,6 +73,9 @@ struct vio_fake_function *vio_fake_pci_add_pf(struct vio_fake_pci *pci,
 struct vio_fake_function *
 vio_fake_pci_add_vf(struct vio_fake_pci *pci, struct vio_fake_function *pf,
 		    const char *name, const char *kind, int group);
+
+/* Offers it to the drivers, as a write to drivers_probe does. */
+void vio_fake_pci_probe(struct vio_fake_function *function);
 
 /* With its folder and links. */
 void vio_fake_pci_remove(struct vio_fake_function *function);

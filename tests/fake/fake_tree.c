@@ -88,8 +88,8 @@ static void add_node(struct vio_fake *fake, struct fake_node *dir,
 	vio_list_append(&dir->children, &node->sibling);
 }
 
-static struct fake_node *
-create_node(struct vio_fake *fake, const char *path, enum fake_kind kind)
+static struct fake_node *create_node(struct vio_fake *fake, const char *path,
+				     enum fake_kind kind, const char *target)
 {
 	struct fake_node *at = &fake->root, *child;
 
@@ -107,6 +107,8 @@ create_node(struct vio_fake *fake, const char *path, enum fake_kind kind)
 		at = child;
 		path += n;
 	}
+	/* With its target: another thread may be on its way here. */
+	at->text = target ? strdup(target) : NULL;
 	at->kind = kind;
 	pthread_mutex_unlock(&fake->lock);
 	return at;
@@ -114,7 +116,7 @@ create_node(struct vio_fake *fake, const char *path, enum fake_kind kind)
 
 void vio_fake_add_dir(struct vio_fake *fake, const char *path)
 {
-	create_node(fake, path, FAKE_DIR);
+	create_node(fake, path, FAKE_DIR, NULL);
 }
 
 static int show_text(void *opaque, char *buf, size_t n)
@@ -129,7 +131,7 @@ static int show_text(void *opaque, char *buf, size_t n)
 
 void vio_fake_add_text(struct vio_fake *fake, const char *path, const char *text)
 {
-	struct fake_node *node = create_node(fake, path, FAKE_ATTR);
+	struct fake_node *node = create_node(fake, path, FAKE_ATTR, NULL);
 
 	node->text = strdup(text);
 	node->attr = (struct vio_fake_attr){ .show = show_text, .opaque = node };
@@ -138,18 +140,18 @@ void vio_fake_add_text(struct vio_fake *fake, const char *path, const char *text
 void vio_fake_add_attr(struct vio_fake *fake, const char *path,
 		       const struct vio_fake_attr *attr)
 {
-	create_node(fake, path, FAKE_ATTR)->attr = *attr;
+	create_node(fake, path, FAKE_ATTR, NULL)->attr = *attr;
 }
 
 void vio_fake_add_device(struct vio_fake *fake, const char *path,
 			 const struct vio_fake_device *device)
 {
-	create_node(fake, path, FAKE_ATTR)->device = device;
+	create_node(fake, path, FAKE_ATTR, NULL)->device = device;
 }
 
 void vio_fake_add_link(struct vio_fake *fake, const char *path, const char *target)
 {
-	create_node(fake, path, FAKE_LINK)->text = strdup(target);
+	create_node(fake, path, FAKE_LINK, target);
 }
 
 static void remove_node(struct fake_node *node)

@@ -14,6 +14,7 @@
 #include "fake/fake_vfio.h"
 #include "fake/support.h"
 #include "sys/uapi/iommufd.h"
+#include "sys/uapi/vfio_migration.h"
 
 #define REGION_SHIFT 40
 
@@ -37,6 +38,7 @@ static void close_function(void *opaque, int fd)
 		fake_vfio_leave(f->machine);
 	f->is_bound = 0;
 	f->is_open = 0;
+	fake_migration_reset(&f->migration);
 	pthread_mutex_unlock(&f->machine->lock);
 }
 
@@ -69,8 +71,19 @@ static int connect_irqs(struct fake_vfio_function *f, const struct vfio_irq_set 
 	return 0;
 }
 
+static void raise_one(const struct fake_vfio_irqs *irqs, uint32_t vector)
+{
+	const uint64_t one = 1;
+
+	assert_true(vector < irqs->n);
+	assert_int_equal(write(irqs->fds[vector], &one, sizeof(one)), sizeof(one));
+}
+
 static int set_irqs(struct fake_vfio_function *f, const struct vfio_irq_set *set)
 {
+	int ret;
+
+	f->n_irq_calls++;
 	if (set->index >= 5 || set->start || (int)set->count > vectors_of(set->index))
 		return -EINVAL;
 	if (set->flags == (VFIO_IRQ_SET_ACTION_TRIGGER | VFIO_IRQ_SET_DATA_NONE)) {
@@ -80,7 +93,10 @@ static int set_irqs(struct fake_vfio_function *f, const struct vfio_irq_set *set
 	if (set->flags != (VFIO_IRQ_SET_ACTION_TRIGGER | VFIO_IRQ_SET_DATA_EVENTFD) ||
 	    set->argsz < sizeof(*set) + set->count * sizeof(int32_t))
 		return -EINVAL;
-	return connect_irqs(f, set);
+	ret = connect_irqs(f, set);
+	if (!ret && f->raises & 1u << set->index)
+		raise_one(&f->irqs[set->index], 0);
+	return ret;
 }
 
 static void put_areas(const struct fake_vfio *m, struct vfio_region_info *info)
@@ -107,7 +123,8 @@ static void put_areas(const struct fake_vfio *m, struct vfio_region_info *info)
 	cap->areas[2].size = FAKE_VFIO_BAR_BYTES;
 }
 
-static int read_region(const struct fake_vfio *m, struct vfio_region_info *info)
+static int
+read_region(const struct fake_vfio_function *f, struct vfio_region_info *info)
 {
 	const uint32_t rw = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
 
@@ -117,14 +134,14 @@ static int read_region(const struct fake_vfio *m, struct vfio_region_info *info)
 	info->size = 0;
 	info->flags = 0;
 	if (info->index == VFIO_PCI_CONFIG_REGION_INDEX) {
-		info->size = 256;
+		info->size = f->config_bytes;
 		info->flags = rw;
 	} else if (info->index <= 4 && !(info->index & 1)) {
 		info->size = FAKE_VFIO_BAR_BYTES;
 		info->flags = rw | (info->index < 4 ? VFIO_REGION_INFO_FLAG_MMAP : 0);
 	}
 	if (!info->index)
-		put_areas(m, info);
+		put_areas(f->machine, info);
 	return 0;
 }
 
@@ -143,21 +160,31 @@ static int call_function(struct fake_vfio_function *f, unsigned long request, vo
 
 	switch (request) {
 	case VFIO_DEVICE_GET_INFO:
-		info->flags = VFIO_DEVICE_FLAGS_PCI | VFIO_DEVICE_FLAGS_RESET;
+		info->flags = f->device_flags;
 		info->num_regions = VFIO_PCI_NUM_REGIONS;
 		info->num_irqs = VFIO_PCI_NUM_IRQS;
 		return 0;
 	case VFIO_DEVICE_GET_REGION_INFO:
-		return read_region(f->machine, a);
+		return read_region(f, a);
 	case VFIO_DEVICE_GET_IRQ_INFO:
 		return read_irq(a);
 	case VFIO_DEVICE_SET_IRQS:
 		return set_irqs(f, a);
 	case VFIO_DEVICE_RESET:
 		f->n_resets++;
+		fake_migration_reset(&f->migration);
 		return 0;
+	case VIO_UAPI_DEVICE_FEATURE:
+		return fake_migration_call(&f->migration, a);
 	}
 	return -ENOTTY;
+}
+
+/* Under the lock, before each request. */
+static void note_request(struct fake_vfio *m, unsigned long request)
+{
+	if (request == m->gone_request)
+		m->functions[0].is_gone = 1;
 }
 
 static int function_ioctl(void *opaque, int fd, unsigned long request, void *argument)
@@ -167,6 +194,7 @@ static int function_ioctl(void *opaque, int fd, unsigned long request, void *arg
 
 	(void)fd;
 	pthread_mutex_lock(&f->machine->lock);
+	note_request(f->machine, request);
 	if (f->is_gone)
 		ret = -ENODEV;
 	else if (request == f->machine->fail_request)
@@ -193,7 +221,7 @@ function_access(void *opaque, void *buf, size_t n, off_t offset, int is_write)
 	const size_t at = (size_t)(offset & ((INT64_C(1) << REGION_SHIFT) - 1));
 	const int is_config = index == VFIO_PCI_CONFIG_REGION_INDEX;
 
-	if (at + n > (is_config ? sizeof(f->config) : FAKE_VFIO_BAR_BYTES))
+	if (at + n > (is_config ? f->config_bytes : FAKE_VFIO_BAR_BYTES))
 		return -EINVAL;
 	if (f->is_gone && !is_write)
 		read_gone(f, is_config, buf, n, at);
@@ -248,7 +276,10 @@ static int cdev_ioctl(void *opaque, int fd, unsigned long request, void *argumen
 	if (request != VIO_UAPI_BIND_IOMMUFD && request != VIO_UAPI_ATTACH_IOMMUFD_PT)
 		return function_ioctl(opaque, fd, request, argument);
 	pthread_mutex_lock(&f->machine->lock);
-	if (request == f->machine->fail_request)
+	note_request(f->machine, request);
+	if (f->is_gone)
+		ret = -ENODEV;
+	else if (request == f->machine->fail_request)
 		ret = f->machine->fail_code;
 	else if (request == VIO_UAPI_BIND_IOMMUFD)
 		ret = bind_function(f, argument);
@@ -347,6 +378,7 @@ static int group_ioctl(void *opaque, int fd, unsigned long request, void *argume
 
 	(void)fd;
 	pthread_mutex_lock(&g->machine->lock);
+	note_request(g->machine, request);
 	ret = request == g->machine->fail_request ? g->machine->fail_code
 						  : call_group(g, request, argument);
 	pthread_mutex_unlock(&g->machine->lock);
@@ -376,17 +408,17 @@ static struct fake_vfio_group *add_group(struct fake_vfio *m, uint32_t number)
 	return g;
 }
 
-static void
-add_sysfs(struct fake_vfio *m, const char *name, uint32_t group, const char *driver)
+static void add_sysfs(struct fake_vfio *m, const char *bus, const char *name,
+		      uint32_t group, const char *driver)
 {
 	char path[160], target[160];
 
-	snprintf(path, sizeof(path), FAKE_VFIO_SYSFS "/bus/pci/devices/%s/driver",
+	snprintf(path, sizeof(path), FAKE_VFIO_SYSFS "/bus/%s/devices/%s/driver", bus,
 		 name);
 	snprintf(target, sizeof(target), "../../drivers/%s", driver);
 	vio_fake_add_link(m->fake, path, target);
-	snprintf(path, sizeof(path), FAKE_VFIO_SYSFS "/bus/pci/devices/%s/iommu_group",
-		 name);
+	snprintf(path, sizeof(path), FAKE_VFIO_SYSFS "/bus/%s/devices/%s/iommu_group",
+		 bus, name);
 	snprintf(target, sizeof(target), FAKE_VFIO_SYSFS "/kernel/iommu_groups/%u",
 		 group);
 	vio_fake_add_link(m->fake, path, target);
@@ -403,6 +435,8 @@ static void fill_function(struct fake_vfio *m, struct fake_vfio_function *f,
 	*f = (struct fake_vfio_function){
 		.machine = m,
 		.group = group,
+		.config_bytes = sizeof(f->config),
+		.device_flags = VFIO_DEVICE_FLAGS_PCI | VFIO_DEVICE_FLAGS_RESET,
 		.bar_fd = memfd_create("bar", MFD_CLOEXEC),
 		.n_ready_vectors = FAKE_VFIO_VECTORS,
 		.node = { NULL, close_function, function_ioctl, function_access,
@@ -416,8 +450,9 @@ static void fill_function(struct fake_vfio *m, struct fake_vfio_function *f,
 	assert_int_equal(ftruncate(f->bar_fd, FAKE_VFIO_BAR_BYTES), 0);
 }
 
-struct fake_vfio_function *
-fake_vfio_add_function(struct fake_vfio *m, const char *name, uint32_t group)
+static struct fake_vfio_function *add_device(struct fake_vfio *m, const char *bus,
+					     const char *name, uint32_t group,
+					     const char *driver)
 {
 	struct fake_vfio_function *f = &m->functions[m->n_functions];
 	char path[160];
@@ -425,9 +460,10 @@ fake_vfio_add_function(struct fake_vfio *m, const char *name, uint32_t group)
 	assert_true(m->n_functions < FAKE_VFIO_FUNCTIONS);
 	fill_function(m, f, name, group);
 	add_group(m, group);
-	add_sysfs(m, name, group, "vfio-pci");
+	add_sysfs(m, bus, name, group, driver);
+	fake_migration_prepare(&f->migration, m->fake, name);
 	snprintf(path, sizeof(path),
-		 FAKE_VFIO_SYSFS "/bus/pci/devices/%s/vfio-dev/vfio%u", name,
+		 FAKE_VFIO_SYSFS "/bus/%s/devices/%s/vfio-dev/vfio%u", bus, name,
 		 m->n_functions);
 	vio_fake_add_dir(m->fake, path);
 	snprintf(path, sizeof(path), FAKE_VFIO_DEV "/nodes/%s", name);
@@ -441,21 +477,29 @@ fake_vfio_add_function(struct fake_vfio *m, const char *name, uint32_t group)
 	return f;
 }
 
+struct fake_vfio_function *
+fake_vfio_add_function(struct fake_vfio *m, const char *name, uint32_t group)
+{
+	return add_device(m, "pci", name, group, "vfio-pci");
+}
+
+struct fake_vfio_function *
+fake_vfio_add_mdev(struct fake_vfio *m, const char *uuid, uint32_t group)
+{
+	return add_device(m, "mdev", uuid, group, "mtty");
+}
+
 void fake_vfio_add_foreign(struct fake_vfio *m, const char *name, uint32_t group,
 			   const char *driver)
 {
 	add_group(m, group)->is_viable = 0;
-	add_sysfs(m, name, group, driver);
+	add_sysfs(m, "pci", name, group, driver);
 }
 
 void fake_vfio_fire(struct fake_vfio_function *f, uint32_t index, uint32_t vector)
 {
-	const uint64_t one = 1;
-
 	pthread_mutex_lock(&f->machine->lock);
-	assert_true(vector < f->irqs[index].n);
-	assert_int_equal(write(f->irqs[index].fds[vector], &one, sizeof(one)),
-			 sizeof(one));
+	raise_one(&f->irqs[index], vector);
 	pthread_mutex_unlock(&f->machine->lock);
 }
 

@@ -10,7 +10,7 @@
 
 #include <pthread.h>
 
-#include "fake/fake.h"
+#include "fake/fake_migration.h"
 
 #define FAKE_VFIO_SYSFS     "/fake-sys"
 #define FAKE_VFIO_DEV       "/fake-dev"
@@ -32,16 +32,21 @@ struct fake_vfio_irqs {
 /* All atomic or under the machine's lock; tests look while nothing is under way. */
 struct fake_vfio_function {
 	struct fake_vfio *machine;
-	char name[32];
+	char name[40];
 	uint32_t group;
 	uint8_t config[256];
-	int bar_fd; /* FAKE_VFIO_BAR_BYTES of memory behind each BAR */
+	uint32_t config_bytes; /* of it, that there are */
+	uint32_t device_flags; /* VFIO_DEVICE_FLAGS_ bits */
+	int bar_fd;            /* FAKE_VFIO_BAR_BYTES of memory behind each BAR */
 	uint32_t is_open;
 	uint32_t is_bound;
 	uint32_t is_gone; /* answers all ones from now on */
+	uint32_t raises;  /* bits of the indexes that are raised once connected */
 	uint32_t n_resets;
+	uint32_t n_irq_calls;     /* that set them */
 	uint32_t n_ready_vectors; /* fewer than asked for: refused so */
 	struct fake_vfio_irqs irqs[5];
+	struct fake_migration migration;
 	struct vio_fake_device file; /* of its own */
 	struct vio_fake_device node; /* what its group opens */
 };
@@ -86,9 +91,11 @@ struct fake_vfio {
 	uint32_t n_maps_max;
 	uint64_t locked_bytes_max;
 	uint32_t is_chain_looping; /* capabilities lead back to themselves */
+	uint32_t is_old;           /* as Linux 5.5: a container tells of pages alone */
 	uint32_t api_version;
 	unsigned long fail_request; /* answered with fail_code; 0: none */
 	int fail_code;
+	unsigned long gone_request; /* the first function goes before it; 0: never */
 	uint32_t n_map_calls;
 	struct vio_fake_device container;
 	struct vio_fake_device iommufd;
@@ -101,6 +108,10 @@ void fake_vfio_destroy(struct fake_vfio *machine);
 /* Bound to vfio-pci; @name as "0000:01:00.1". */
 struct fake_vfio_function *
 fake_vfio_add_function(struct fake_vfio *machine, const char *name, uint32_t group);
+
+/* A mediated device; @uuid as "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001". */
+struct fake_vfio_function *
+fake_vfio_add_mdev(struct fake_vfio *machine, const char *uuid, uint32_t group);
 
 /* A function of @group bound to @driver: the group is not viable. */
 void fake_vfio_add_foreign(struct fake_vfio *machine, const char *name, uint32_t group,

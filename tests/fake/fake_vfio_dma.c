@@ -123,8 +123,11 @@ static int read_info(struct fake_vfio *m, struct vfio_iommu_type1_info *info)
 	struct vfio_iommu_type1_info_dma_avail *avail = (void *)((char *)info + second);
 
 	assert_true(info->argsz >= second + sizeof(*avail));
-	info->flags = VFIO_IOMMU_INFO_PGSIZES | VFIO_IOMMU_INFO_CAPS;
+	info->flags = VFIO_IOMMU_INFO_PGSIZES;
 	info->iova_pgsizes = 0x40201000;
+	if (m->is_old)
+		return 0;
+	info->flags |= VFIO_IOMMU_INFO_CAPS;
 	info->cap_offset = first;
 	avail->header.id = VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL;
 	avail->avail = m->n_maps_max - m->space.n_maps;

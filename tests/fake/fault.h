@@ -24,6 +24,10 @@ struct vio_fault {
 	uint64_t fail_call_at;      /* likewise */
 	int fail_errno;             /* of the call that fails, positive */
 
+	/* Told of every call by its entry, and what an ioctl or fcntl asks; or NULL. */
+	void (*told)(void *opaque, const char *entry, unsigned long request);
+	void *told_opaque;
+
 	/* Counted, all atomic: scenarios may have threads. */
 	uint64_t n_allocs;
 	uint64_t n_calls;

@@ -284,6 +284,24 @@ static void swap(struct stage *stage, const struct step *step)
 	check(!ret || !f->n_mapped);
 }
 
+/* What the monitor was told of is where the view says it is, first byte and last. */
+static void verify_places(const struct stage *stage)
+{
+	uint64_t first = 0, last = 0;
+	uint32_t bar = VIEW_BARS, other = VIEW_BARS;
+
+	for (uint32_t i = 0; i < stage->n_places; i++) {
+		const struct place *place = &stage->places[i];
+		const uint64_t n = place->n - 1;
+
+		check(!vio_view_translate(stage->view, place->gpa, &bar, &first));
+		check(!vio_view_translate(stage->view, place->gpa + n, &other, &last));
+		check(bar < VIEW_BARS && bar == other && last - first == n);
+	}
+	if (!stage->n_places)
+		check(vio_view_translate(stage->view, 0x1000, &bar, &first) == -ENOENT);
+}
+
 static void do_step(struct stage *stage, const struct step *step)
 {
 	const uint32_t n = 1u << (step->n & 3);
@@ -369,8 +387,10 @@ static void run(struct stage *stage, const uint8_t *data, size_t n)
 			change_function(&stage->functions[0], &step);
 		else if (!stage->view && open_stage(stage))
 			return;
-		if (stage->view)
-			do_step(stage, &step);
+		if (!stage->view)
+			continue;
+		do_step(stage, &step);
+		verify_places(stage);
 	}
 }
 

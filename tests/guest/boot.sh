@@ -21,6 +21,7 @@ usage()
 		  -m MIB      its memory (512)
 		  -a WORDS    more kernel arguments
 		  -l FILE     keep the kernel's console there
+		  -k IMAGE    another kernel, with all that it needs built in
 	END
 	exit 125
 }
@@ -30,8 +31,8 @@ say()
 	echo "boot.sh: $*" >&2
 }
 
-files=() limit=120 boot_limit=60 retries=2 cpus=2 mib=512 words='' log=''
-while getopts f:t:b:r:s:m:a:l: option; do
+files=() limit=120 boot_limit=60 retries=2 cpus=2 mib=512 words='' log='' kernel=''
+while getopts f:t:b:r:s:m:a:l:k: option; do
 	case $option in
 	f) files+=("$OPTARG") ;;
 	t) limit=$OPTARG ;;
@@ -41,6 +42,7 @@ while getopts f:t:b:r:s:m:a:l: option; do
 	m) mib=$OPTARG ;;
 	a) words=$OPTARG ;;
 	l) log=$OPTARG ;;
+	k) kernel=$OPTARG ;;
 	*) usage ;;
 	esac
 done
@@ -56,6 +58,7 @@ shift || true
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 base=$("$here/image.sh") || exit 125
 pieces=${base%/*}
+kernel=${kernel:-$(echo "$pieces"/root/boot/vmlinuz-*)}
 work=$(mktemp -d)
 qemu='' feed=''
 trap 'stop_guest; rm -rf "$work"' EXIT
@@ -111,7 +114,7 @@ start_guest()
 			-smp "$cpus" -m "$mib" -display none -no-reboot \
 			-L "$root/usr/share/qemu" -L "$root/usr/share/seabios" \
 			-serial "file:$work/console" -serial stdio \
-			-serial file:/dev/fd/9 -kernel "$root"/boot/vmlinuz-* \
+			-serial file:/dev/fd/9 -kernel "$kernel" \
 			-initrd "$work/initrd" -append \
 			"console=ttyS0 panic=-1 loglevel=4 $words" "$@"
 	)

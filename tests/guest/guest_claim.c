@@ -7,14 +7,11 @@
  */
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "owner.h"
+#include "helper.h"
 #include "vfs.h"
 
 #define WAIT_MS 60000 /* an emulated machine on a loaded host */
@@ -109,6 +106,23 @@ static void a_claim_without_a_driver_leaves_it_unbound(void **state)
 	claim(&request, &vf);
 	function_read_state(vfs_names[info_of(vf).vf_index], &now);
 	assert_string_equal(now.driver, "");
+	release(vf);
+	vfs_assert_as_before();
+}
+
+/* It gives way to the reset that a release makes, and comes back after it. */
+static void a_driver_that_was_bound_already_stays_and_comes_back(void **state)
+{
+	struct vio_vf_request request = request_of(1, 1);
+	struct function_state now;
+	struct vio_vf *vf;
+
+	(void)state;
+	request.driver = "igbvf";
+	claim(&request, &vf);
+	assert_int_equal(info_of(vf).vf_index, 0);
+	function_read_state(vfs_names[0], &now);
+	assert_string_equal(now.driver, "igbvf");
 	release(vf);
 	vfs_assert_as_before();
 }
@@ -242,49 +256,6 @@ static void a_late_release_does_nothing_to_the_next_owner(void **state)
 				     "echo >driver_override"),
 			 0);
 	vfs_assert_as_before();
-}
-
-/* A process that does one thing and tells how it went by one byte. */
-struct helper {
-	pid_t pid;
-	int fd; /* connected to it */
-};
-
-static struct helper helper_create(int (*run)(struct owner *mine, int fd))
-{
-	struct helper helper;
-	struct owner mine;
-	int pair[2];
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair),
-			 0);
-	helper.pid = fork();
-	assert_true(helper.pid >= 0);
-	helper.fd = pair[0];
-	if (!helper.pid) {
-		close(pair[0]);
-		_exit(owner_open(&mine, "helper") || run(&mine, pair[1]));
-	}
-	close(pair[1]);
-	return helper;
-}
-
-/* It is as far as it tells; 0: it has ended instead. */
-static int helper_is_ready(const struct helper *helper)
-{
-	struct pollfd fd = { .fd = helper->fd, .events = POLLIN };
-	char byte;
-
-	return poll(&fd, 1, WAIT_MS) == 1 && read(helper->fd, &byte, 1) == 1;
-}
-
-static void helper_kill(const struct helper *helper)
-{
-	int status;
-
-	assert_int_equal(kill(helper->pid, SIGKILL), 0);
-	assert_int_equal(waitpid(helper->pid, &status, 0), helper->pid);
-	close(helper->fd);
 }
 
 /* Claims what there is of the network card, and holds it for as long as it lives. */
@@ -431,6 +402,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_OWNER(a_claim_binds_and_configures_and_a_release_puts_back),
 		WITH_OWNER(a_claim_without_a_driver_leaves_it_unbound),
+		WITH_OWNER(a_driver_that_was_bound_already_stays_and_comes_back),
 		WITH_OWNER(all_are_claimed_at_once_and_one_more_is_refused),
 		WITH_OWNER(one_that_cannot_be_configured_undoes_the_others),
 		WITH_OWNER(policies_choose_among_the_pfs),

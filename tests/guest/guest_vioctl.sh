@@ -204,6 +204,75 @@ a_dead_holder_s_command_is_killed()
 	until_it_holds sh -c '! pidof cat' && vioctl recover
 }
 
+mac_of()
+{
+	/bin/ip link show "$(basename "/sys/bus/pci/devices/$igb/net/"*)" |
+		sed -n "s/^ *vf $1 .*link\/ether \([0-9a-f:]*\) .*/\1/p"
+}
+
+a_held_vf_is_paused_and_resumed_with_its_mac()
+{
+	hold --mac 02:00:00:00:00:77 || return 1
+	index=$(vioctl show "$held" --json | sed 's/.*"vf_index":\([0-9]*\).*/\1/')
+	vioctl pause "$held" --json | grep '"state":"paused"' || return 1
+	vioctl list | grep "$held .*paused" || return 1
+	exits 4 vioctl configure "$held" --vlan 5 || return 1
+	vioctl resume "$held" --json | grep '"state":"held"' || return 1
+	[ "$(driver_of "$held")" = vfio-pci ] || return 1
+	[ "$(mac_of "$index")" = 02:00:00:00:00:77 ] || return 1
+	kill "$holder"
+	wait "$holder" && [ "$(driver_of "$held")" = igbvf ]
+}
+
+count_vfs()
+{
+	find "/sys/bus/pci/devices/$1/" -name 'virtfn*' | wc -l
+}
+
+the_number_of_vfs_changes_under_a_holder()
+{
+	hold --mac 02:00:00:00:00:78 || return 1
+	index=$(vioctl show "$held" --json | sed 's/.*"vf_index":\([0-9]*\).*/\1/')
+	exits 4 vioctl resize "$igb" 6 || return 1
+	grep "vioctl\[$holder\] holds it" complaint || return 1
+	vioctl resize "$igb" 6 --pause-held --json >resized || return 1
+	cat resized
+	grep '"n_vfs":6,"paused":1,' resized || return 1
+	[ "$(count_vfs "$igb")" -eq 6 ] || return 1
+	[ "$(driver_of "$held")" = vfio-pci ] || return 1
+	[ "$(mac_of "$index")" = 02:00:00:00:00:78 ] || return 1
+	kill "$holder"
+	wait "$holder" && [ "$(driver_of "$held")" = igbvf ]
+}
+
+the_number_of_vfs_changes_where_nobody_holds_one()
+{
+	vioctl resize "$igb" 0 && [ "$(count_vfs "$igb")" -eq 0 ] || return 1
+	exits 1 vioctl resize "$igb" 8 || return 1
+	vioctl resize "$igb" 4 && [ "$(count_vfs "$igb")" -eq 4 ] &&
+		[ "$(driver_of "$vf")" = igbvf ]
+}
+
+# The group's file is open in a process that knows nothing of vioctl.
+a_program_that_has_a_vf_open_is_waited_for_and_named()
+{
+	hold || return 1
+	group=$(basename "$(readlink "/sys/bus/pci/devices/$held/iommu_group")")
+	sleep 1000 7<>"/dev/vfio/$group" &
+	user=$!
+	until_it_holds test -e "/proc/$user/fd/7" || return 1
+	exits 7 vioctl resize "$igb" 5 --pause-held --timeout 1 || return 1
+	grep "$held: .*\[$user\] has it open" complaint || return 1
+	[ "$(count_vfs "$igb")" -eq 4 ] || return 1
+	vioctl pause "$held" &
+	pauser=$!
+	kill "$user"
+	wait "$pauser" || return 1
+	vioctl list | grep "$held .*paused" || return 1
+	kill "$holder"
+	wait "$holder" && [ "$(driver_of "$held")" = igbvf ]
+}
+
 a_watch_sees_a_driver_come_and_go()
 {
 	vioctl watch --count 2 >events &
@@ -230,6 +299,10 @@ for name in bytes_of_every_function_equal_lspci list_has_pfs_and_their_vfs \
 	a_holder_is_asked_to_release a_vf_that_a_command_uses_is_not_released \
 	nobody_s_vf_is_not_released a_holder_is_asked_to_configure \
 	a_dead_holder_is_recovered a_dead_holder_s_command_is_killed \
+	a_held_vf_is_paused_and_resumed_with_its_mac \
+	the_number_of_vfs_changes_under_a_holder \
+	the_number_of_vfs_changes_where_nobody_holds_one \
+	a_program_that_has_a_vf_open_is_waited_for_and_named \
 	a_watch_sees_a_driver_come_and_go; do
 	check "$name"
 done

@@ -10,8 +10,9 @@
 set -euo pipefail
 
 guest_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-declare -A disk_pid=() disk_sum=()
-guest_args=() guest_files=() guest_words='' guest_pid='' disk_end=0 work=''
+declare -A disk_pid=() disk_sum=() guest_devices=()
+guest_args=() guest_files=() guest_words='' guest_kernel='' guest_pid=''
+disk_end=0 work=''
 
 host_die()
 {
@@ -168,6 +169,18 @@ disk_was_killed()
 	((disk_end == 137))
 }
 
+# A command for QEMU's monitor, where guest_args has one. It answers in another pipe;
+# what did not work is seen in the guest.
+ask_monitor()
+{
+	local command='{"execute": "human-monitor-command", "arguments": '
+
+	timeout 10 tee "$work/monitor.in" <<-END
+		{"execute": "qmp_capabilities"}
+		$command{"command-line": "$*"}}
+	END
+}
+
 host_answer()
 {
 	case $1 in
@@ -179,19 +192,22 @@ host_answer()
 	threads-busy) count_busy_threads "$2" ;;
 	limit) answer_if set_limit "$2" ;;
 	kill) kill_disk ;;
+	unplug) answer_if ask_monitor "device_del $2" ;;
+	plug) answer_if ask_monitor "device_add ${guest_devices[$2]},id=$2" ;;
 	*) echo "unknown question" ;;
 	esac
 }
 
 # Runs the guest with the disks that are open. $1 is a function that gets each line
 # of output, $2 the time limit; the rest are the guest's commands. guest_words are
-# more arguments of its kernel.
+# more arguments of its kernel, guest_kernel another one than Debian's.
 guest_run()
 {
 	local show=$1 limit=$2 rc=0 line from to file
 	local -a question options=()
 
 	shift 2
+	[[ -z $guest_kernel ]] || options+=(-k "$guest_kernel")
 	for file in "${guest_files[@]}"; do
 		options+=(-f "$file")
 	done

@@ -13,8 +13,9 @@ modules=(
 	ext4
 	9p 9pnet_virtio
 	igb igbvf nvme
-	vfio vfio-pci vfio_iommu_type1
-	psample macsec udp_tunnel
+	vfio vfio-pci vfio_iommu_type1 kvm-amd
+	aer_inject psample macsec udp_tunnel
+	mdev
 )
 
 # Where busybox has one of the same name, it gives way.

@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * All memory is one mapping: the queues' pages first, a list of pages, then the data.
- * One command is under way at a time, so that an interrupt means its completion.
+ * One command is under way at a time, so that an interrupt means its completion; but
+ * for blocks that are submitted, whose completions are looked for.
  */
 #include <endian.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include <linux/nvme_ioctl.h>
 
 #include "guest.h"
 #include "nvme_user.h"
@@ -25,6 +30,7 @@
 #define REG_BELLS   0x1000u
 #define CC_ENABLE   (1u | 6u << 16 | 4u << 20) /* entries of 64 and 16 bytes */
 #define CSTS_READY  1u
+#define OP_WRITE    0x01u
 #define OP_READ     0x02u
 #define OP_NEW_SQ   0x01u
 #define OP_NEW_CQ   0x05u
@@ -157,10 +163,15 @@ struct nvme_user *nvme_user_open(struct vio_vfio *vfio, struct vio_iommu *iommu)
 	return nvme;
 }
 
-void nvme_user_close(struct nvme_user *nvme)
+void nvme_user_stop(struct nvme_user *nvme)
 {
 	*reg(nvme, REG_CC) = 0;
 	wait_ready(nvme, 0);
+}
+
+void nvme_user_close(struct nvme_user *nvme)
+{
+	nvme_user_stop(nvme);
 	assert_int_equal(
 		vio_vfio_set_interrupts(nvme->vfio, VIO_VFIO_MSIX, NULL, 0, NULL), 0);
 	assert_int_equal(
@@ -172,24 +183,25 @@ void nvme_user_close(struct nvme_user *nvme)
 	free(nvme);
 }
 
-/* Waits for the interrupt, then takes the completion it stands for. */
-static int take_completion(struct nvme_user *nvme, uint32_t q)
+static volatile struct completion *get_completion(struct nvme_user *nvme, uint32_t q)
+{
+	return (volatile struct completion *)(nvme->memory + (2 * q + 1) * PAGE) +
+	       nvme->queues[q].head;
+}
+
+static void take_interrupts(struct nvme_user *nvme, uint32_t q)
+{
+	uint64_t count = 0;
+
+	if (read(nvme->queues[q].eventfd, &count, sizeof(count)) == sizeof(count))
+		nvme->n_interrupts += count;
+}
+
+static int leave_completion(struct nvme_user *nvme, uint32_t q)
 {
 	struct queue *queue = &nvme->queues[q];
-	volatile struct completion *c =
-		(volatile struct completion *)(nvme->memory + (2 * q + 1) * PAGE) +
-		queue->head;
-	struct pollfd fd = { .fd = queue->eventfd, .events = POLLIN };
-	uint64_t count = 0;
-	int status;
+	const int status = get_completion(nvme, q)->status >> 1;
 
-	assert_int_equal(poll(&fd, 1, WAIT_MS), 1);
-	assert_int_equal(read(queue->eventfd, &count, sizeof(count)), sizeof(count));
-	nvme->n_interrupts += count;
-	/* Acquire: the device wrote the entry, and the data, before it interrupted. */
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	assert_int_equal(c->status & 1, queue->phase);
-	status = c->status >> 1;
 	if (++queue->head == N_ENTRIES) {
 		queue->head = 0;
 		queue->phase ^= 1;
@@ -198,17 +210,42 @@ static int take_completion(struct nvme_user *nvme, uint32_t q)
 	return status;
 }
 
-static int run(struct nvme_user *nvme, uint32_t q, struct command *command)
+/* Waits for the interrupt, then takes the completion it stands for. */
+static int take_completion(struct nvme_user *nvme, uint32_t q)
+{
+	struct queue *queue = &nvme->queues[q];
+	struct pollfd fd = { .fd = queue->eventfd, .events = POLLIN };
+
+	assert_int_equal(poll(&fd, 1, WAIT_MS), 1);
+	take_interrupts(nvme, q);
+	/* Acquire: the device wrote the entry, and the data, before it interrupted. */
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	assert_int_equal(get_completion(nvme, q)->status & 1, queue->phase);
+	return leave_completion(nvme, q);
+}
+
+static void
+queue_command(struct nvme_user *nvme, uint32_t q, const struct command *command)
 {
 	struct queue *queue = &nvme->queues[q];
 	struct command *ring = (struct command *)(void *)(nvme->memory + 2 * q * PAGE);
 
-	command->head |= (uint32_t)nvme->n_commands++ << 16;
 	ring[queue->tail] = *command;
 	queue->tail = (queue->tail + 1) % N_ENTRIES;
-	/* Release: the device reads the entry once it sees the bell. */
+}
+
+static void ring_bell(struct nvme_user *nvme, uint32_t q)
+{
+	/* Release: the device reads the entries once it sees the bell. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	*reg(nvme, REG_BELLS + 2 * q * nvme->stride) = queue->tail;
+	*reg(nvme, REG_BELLS + 2 * q * nvme->stride) = nvme->queues[q].tail;
+}
+
+static int run(struct nvme_user *nvme, uint32_t q, struct command *command)
+{
+	command->head |= (uint32_t)nvme->n_commands++ << 16;
+	queue_command(nvme, q, command);
+	ring_bell(nvme, q);
 	return take_completion(nvme, q);
 }
 
@@ -271,6 +308,41 @@ int nvme_user_read(struct nvme_user *nvme, uint64_t block, uint32_t n_blocks)
 	return run(nvme, 1, &command);
 }
 
+void nvme_user_queue(struct nvme_user *nvme, int is_write, uint32_t slot,
+		     uint64_t block)
+{
+	const struct command command = {
+		.head = (is_write ? OP_WRITE : OP_READ) | slot << 16,
+		.nsid = 1,
+		.prp = { nvme->iova + AT_DATA + slot * NVME_BLOCK_BYTES },
+		.words = { (uint32_t)block, (uint32_t)(block >> 32) },
+	};
+
+	queue_command(nvme, 1, &command);
+}
+
+void nvme_user_submit(struct nvme_user *nvme, int is_write, uint32_t slot,
+		      uint64_t block)
+{
+	nvme_user_queue(nvme, is_write, slot, block);
+	ring_bell(nvme, 1);
+}
+
+int nvme_user_take(struct nvme_user *nvme, uint32_t *out_slot)
+{
+	volatile struct completion *c = get_completion(nvme, 1);
+
+	take_interrupts(nvme, 1);
+	if ((c->status & 1) != nvme->queues[1].phase)
+		return 0;
+	/* Acquire: the entry's other words, and the data, are older than its phase. */
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	*out_slot = c->id;
+	assert_true(*out_slot < NVME_SLOTS);
+	assert_int_equal(leave_completion(nvme, 1), 0);
+	return 1;
+}
+
 uint8_t *nvme_user_get_data(struct nvme_user *nvme)
 {
 	return nvme->memory + AT_DATA;
@@ -279,4 +351,22 @@ uint8_t *nvme_user_get_data(struct nvme_user *nvme)
 uint64_t nvme_user_get_interrupts(const struct nvme_user *nvme)
 {
 	return nvme->n_interrupts;
+}
+
+int nvme_pool_free(void)
+{
+	const int fd = open("/dev/nvme0", O_RDWR | O_CLOEXEC);
+	int ret = 0;
+
+	if (fd < 0)
+		return -1;
+	for (unsigned int type = 0; type < 2; type++) {
+		struct nvme_admin_cmd command = { .opcode = 0x1c,
+						  .cdw10 = 1 | type << 8 };
+
+		ret |= ioctl(fd, NVME_IOCTL_ADMIN_CMD, &command);
+	}
+	ret |= ioctl(fd, NVME_IOCTL_RESET);
+	close(fd);
+	return ret;
 }

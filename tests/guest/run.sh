@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# The guest suite: run.sh BUILD_DIR [--soak]. The programs of one set of devices run
-# in one boot. What they say is shown as it is, CMocka's lines and the count of boots
-# that were tried again; the last line sums up. A test that began and did not end
-# well counts as failed, whatever became of the guest.
+# The guest suite: run.sh BUILD_DIR [--soak] [--iommufd[=BZIMAGE]] [PART...], all parts
+# where none is named: block functions nested resize kill. The programs of one set of
+# devices run in one boot. What they say is shown as it is, CMocka's lines and the
+# count of boots that were tried again; the last line sums up. A test that began and
+# did not end well counts as failed, whatever became of the guest.
 
 set -euo pipefail
 
@@ -61,18 +62,20 @@ run_vf_suite()
 	local pool=sriov_max_vfs=4,sriov_vq_flexible=8,sriov_vi_flexible=4
 	local each=sriov_max_vq_per_vf=4,sriov_max_vi_per_vf=2
 
+	guest_devices=([card]="igb,bus=port0,netdev=net0")
 	guest_args=(
 		-device "pcie-root-port,id=port0,slot=1,chassis=1"
 		-netdev "hubport,id=net0,hubid=0"
-		-device "igb,bus=port0,netdev=net0"
+		-device "${guest_devices[card]},id=card"
 		-device "pcie-root-port,id=port1,slot=2,chassis=2"
 		-device "nvme-subsys,id=subsys"
 		-device "nvme,bus=port1,serial=vio,subsys=subsys,$pool,$each"
 	)
-	guest_files=("$build"/tests/guest/guest_{vfconf,netdevsim}
-		"$("$guest_dir/netdevsim.sh")/netdevsim.ko")
+	guest_files=("$build"/tests/guest/guest_{vfconf,netdevsim,mtty}
+		"$("$guest_dir/modules.sh")"/{netdevsim,mtty}.ko)
 	guest_run show "$limit" guest_vfconf \
-		"modprobe -a psample macsec udp_tunnel" guest_netdevsim || broken=1
+		"modprobe -a psample macsec udp_tunnel" guest_netdevsim \
+		guest_mtty || broken=1
 }
 
 # The same behind an IOMMU, with a disk that reads as zeros. A loaded host can be too
@@ -93,9 +96,68 @@ run_vfio_suite()
 	# With more processors the emulator can end in an assertion of its own when
 	# BARs come and go below another one.
 	guest_args+=(-smp 1)
-	guest_files=("$build"/tests/guest/guest_{inventory,claim,claimants})
-	guest_run show "$limit" guest_inventory guest_claim \
+	guest_files=("$build"/tests/guest/guest_{inventory,claim,claimants,jail})
+	guest_run show "$limit" guest_inventory guest_claim guest_jail \
 		"guest_claimants $claim_seconds $claim_cycles" || broken=1
+	guest_words=''
+}
+
+# With the devices of run_vfio_suite, which are taken away: by themselves, and by the
+# monitor. Its pipes are made once and not opened here.
+run_events_suite()
+{
+	mkfifo "$work"/monitor.{in,out}
+	guest_args+=(
+		-chardev "pipe,id=monitor,path=$work/monitor"
+		-mon "chardev=monitor,mode=control"
+	)
+	guest_words="intel_iommu=on no_timer_check"
+	guest_files=("$build"/tests/guest/guest_{unplug,aer})
+	guest_run show "$limit" guest_unplug guest_aer || broken=1
+	guest_words=''
+}
+
+# A guest of the guest, which has a VF: the emulated processor has the extensions for
+# virtual machines. With more processors see above.
+run_nested_suite()
+{
+	guest_args=(
+		-device "intel-iommu,intremap=on,caching-mode=on"
+		-device "pcie-root-port,id=port0,slot=1,chassis=1"
+		-netdev "hubport,id=net0,hubid=0"
+		-device "igb,bus=port0,netdev=net0"
+		-smp 1
+	)
+	guest_words="intel_iommu=on no_timer_check"
+	guest_files=("$build"/tests/guest/{guest_nested,nested_program})
+	guest_run show "$limit" guest_nested || broken=1
+	guest_words=''
+}
+
+# The same two, with as many virtual functions as they make and a disk that keeps what
+# is written. Each of eight has a queue and vectors of its own.
+run_resize_suite()
+{
+	local pool=sriov_max_vfs=8,sriov_vq_flexible=24,sriov_vi_flexible=16
+	local each=sriov_max_vq_per_vf=4,sriov_max_vi_per_vf=2
+
+	truncate -s 16M "$work/resize.img"
+	guest_args=(
+		-device "intel-iommu,intremap=on,caching-mode=on"
+		-device "pcie-root-port,id=port0,slot=1,chassis=1"
+		-netdev "hubport,id=net0,hubid=0"
+		-device "igb,bus=port0,netdev=net0"
+		-device "pcie-root-port,id=port1,slot=2,chassis=2"
+		-device "nvme-subsys,id=subsys"
+		-device "nvme,bus=port1,serial=vio,subsys=subsys,$pool,$each"
+		-drive "if=none,id=disk0,format=raw,file=$work/resize.img"
+		-device "nvme-ns,drive=disk0,nsid=1,shared=on"
+		-smp 1
+	)
+	guest_words="intel_iommu=on no_timer_check"
+	guest_files=("$build"/tests/guest/guest_resize{,_times,_deaths})
+	guest_run show "$resize_limit" guest_resize "guest_resize_times $resize_rows" \
+		"guest_resize_deaths $deaths" || broken=1
 	guest_words=''
 }
 
@@ -134,6 +196,17 @@ run_vioctl_suite()
 	check vioctl_shows_every_field_as_lspci_does \
 		python3 "$guest_dir/vioctl_lspci.py" "$work/functions"
 	guest_words=''
+}
+
+# With the devices of run_vfio_suite and a kernel that has iommufd: once more all that
+# goes another way there.
+run_iommufd_suite()
+{
+	guest_kernel=$1
+	guest_words="intel_iommu=on no_timer_check"
+	guest_files=("$build"/tests/guest/guest_{vfio,mtty})
+	guest_run show "$limit" "guest_vfio iommufd" "guest_mtty iommufd" || broken=1
+	guest_kernel='' guest_words=''
 }
 
 journal_needs_replay()
@@ -175,25 +248,60 @@ run_kill()
 	check what_was_synced_before_the_kill_is_whole synced_files_are_whole
 }
 
-main()
+# One after another, for each adds to the devices of the one before.
+run_functions_suite()
+{
+	run_vf_suite
+	run_vfio_suite
+	run_events_suite
+	run_vioctl_suite
+	[[ -z $kernel ]] || run_iommufd_suite "$kernel"
+}
+
+run_kill_suite()
 {
 	local files
 
-	[[ $# -ge 1 && -d $1 ]] || host_die "usage: run.sh BUILD_DIR [--soak]"
-	mib=32 write_mib=8 limit=240 kills=(20)
-	claim_seconds=10 claim_cycles=15
-	if [[ ${2:-} = --soak ]]; then
-		mib=256 write_mib=64 limit=600 kills=(10 20 40 80 120)
-		claim_seconds=60 claim_cycles=100
-	fi
-	: >"$1/guest.log"
-	host_open "$1" "$1/guest.log"
-	run_block_suite
-	run_vf_suite
-	run_vfio_suite
-	run_vioctl_suite
 	for files in "${kills[@]}"; do
 		run_kill "$files"
+	done
+}
+
+read_options()
+{
+	local option
+
+	for option in "$@"; do
+		case $option in
+		--soak)
+			mib=256 write_mib=64 limit=600 kills=(10 20 40 80 120)
+			claim_seconds=60 claim_cycles=100
+			resize_limit=900 resize_rows="2 123456 4 1234567" deaths="20 5"
+			;;
+		--iommufd) kernel=$("$guest_dir/kernel.sh") ;;
+		--iommufd=*) kernel=${option#*=} ;;
+		block | functions | nested | resize | kill) parts+=("$option") ;;
+		*) host_die "unknown option or part $option" ;;
+		esac
+	done
+}
+
+main()
+{
+	local parts=() part
+
+	[[ $# -ge 1 && -d $1 ]] ||
+		host_die "usage: run.sh BUILD_DIR [--soak] [--iommufd[=BZIMAGE]]" \
+			"[PART...]"
+	: >"$1/guest.log"
+	host_open "$1" "$1/guest.log"
+	kernel='' mib=32 write_mib=8 limit=240 kills=(20)
+	claim_seconds=10 claim_cycles=15
+	resize_limit=240 resize_rows="1 3 4 7" deaths="3 1"
+	read_options "${@:2}"
+	[[ ${#parts[@]} -gt 0 ]] || parts=(block functions nested resize kill)
+	for part in "${parts[@]}"; do
+		"run_${part}_suite"
 	done
 	echo "guest: $passed passed, $((began - passed)) failed, $retries boots retried"
 	((began > 0 && began == passed && broken == 0))

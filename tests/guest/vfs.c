@@ -3,6 +3,7 @@
  * What VFs are is asked of the kernel in the plain ways: links, attributes, and ip
  * for what the PF's driver holds. No code of the library has a part in it.
  */
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -63,18 +64,44 @@ static void read_links(char *out)
 	memmove(out, vfs, strlen(vfs) + 1);
 }
 
-int vfs_has_link(uint32_t vf, const char *text)
+void vfs_read_link(uint32_t vf, char out[VFS_LINK_BYTES])
 {
 	char links[LINKS_BYTES], head[16];
-	char *at, *end, *found;
+	char *at, *end;
 
 	read_links(links);
 	snprintf(head, sizeof(head), "\"vf\":%u,", vf);
 	at = strstr(links, head);
 	assert_non_null(at);
 	end = strstr(at + 1, "\"vf\":");
-	found = strstr(at, text);
-	return found && (!end || found < end);
+	if (!end)
+		end = at + strlen(at);
+	/* What closes it, or opens the next. */
+	while (strchr(",[]{} \n", end[-1]))
+		end--;
+	*end = '\0';
+	snprintf(out, VFS_LINK_BYTES, "%s", at);
+}
+
+int vfs_has_link(uint32_t vf, const char *text)
+{
+	char link[VFS_LINK_BYTES];
+
+	vfs_read_link(vf, link);
+	return strstr(link, text) != NULL;
+}
+
+uint32_t vfs_count(const char *pf)
+{
+	DIR *folder = opendir(pf);
+	struct dirent *entry;
+	uint32_t n = 0;
+
+	assert_non_null(folder);
+	while ((entry = readdir(folder)))
+		n += !strncmp(entry->d_name, "virtfn", 6);
+	closedir(folder);
+	return n;
 }
 
 void vfs_assert_as_before(void)

@@ -35,4 +35,11 @@ void vfs_assert_as_before(void);
 /* Has ip's text of that network VF this in it? */
 int vfs_has_link(uint32_t vf, const char *text);
 
+/* All that ip says of that network VF. */
+#define VFS_LINK_BYTES 512
+void vfs_read_link(uint32_t vf, char out[VFS_LINK_BYTES]);
+
+/* How many VFs a PF has, by their links. */
+uint32_t vfs_count(const char *pf);
+
 #endif

@@ -38,7 +38,9 @@ CKPT_SCHEMA = 'ckpt/schema.h'
 HEADER_LAYER = {
     'common': 'core', 'error': 'core', 'version': 'core',
     'queue': 'ring', 'driver': 'ring', 'backend': 'device',
-    'host': 'vf', 'pci': 'vf', 'vfio': 'vf', 'view': 'vf', 'pci_names': 'pci',
+    'host': 'vf', 'pci': 'vf', 'vfio': 'vf', 'vfio_migration': 'vf', 'view': 'vf',
+    'resize': 'vf',
+    'pci_names': 'pci',
 }
 # Types that every layer names: handles of the context, the ops of an allocator.
 HANDLES = {'ctx', 'dom', 'heap'}

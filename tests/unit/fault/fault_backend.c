@@ -3,6 +3,7 @@
  * Back ends. What cannot be opened leaves the socket with the caller; what fails
  * while messages are served ends the connection, and the device is told why.
  */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -125,6 +126,8 @@ static void setup_stage(struct fault_scene *scene)
 	vhost_stage_params(scene->stage, &params, fds);
 	scene->stage->fd = fds[0];
 	assert_int_equal(vhost_stage_open(scene->stage, &params, NULL), 0);
+	/* One that blocks: the back end sees to that. */
+	assert_int_equal(fcntl(scene->stage->call[0], F_SETFL, 0), 0);
 	scene->armed = &scene->stage->fault;
 }
 

@@ -61,6 +61,12 @@ static void setup_open(struct fault_scene *scene)
 	fault_map_pages(scene);
 }
 
+static void setup_open_iommufd(struct fault_scene *scene)
+{
+	machine_setup_vfio_iommufd(scene);
+	fault_map_pages(scene);
+}
+
 static void finish_open(struct fault_scene *scene)
 {
 	machine_finish(scene);
@@ -143,6 +149,8 @@ static const struct fault_case cases[] = {
 	  close_iommu, NULL, machine_finish },
 	{ "vio_iommu_map", USUAL | FAULT_TAKES_MEMORY, NULL, setup_open, map,
 	  verify_unmapped, finish_mapped },
+	{ "vio_iommu_map vio_iommu_unmap", USUAL | FAULT_TAKES_MEMORY, NULL,
+	  setup_open_iommufd, map, verify_unmapped, finish_mapped },
 	{ "vio_iommu_unmap", FAULT_MAKES_CALLS, NULL, setup_mapped, unmap,
 	  verify_mapped, finish_unmapped },
 	{ "vio_iommu_foreach", FAULT_TAKES_NOTHING, NULL, setup_open, visit, NULL,

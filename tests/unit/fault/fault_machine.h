@@ -59,6 +59,7 @@ int machine_claim(struct fault_scene *scene, struct vio_vf **out);
 void machine_setup_functions(struct fault_scene *scene);
 void machine_setup_iommu(struct fault_scene *scene);
 void machine_setup_vfio(struct fault_scene *scene);
+void machine_setup_vfio_iommufd(struct fault_scene *scene);
 
 struct vio_pci_addr machine_addr(const char *name);
 

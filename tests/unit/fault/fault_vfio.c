@@ -71,6 +71,12 @@ void machine_setup_vfio(struct fault_scene *scene)
 	assert_int_equal(open_function(scene, &scene->machine->vfio), 0);
 }
 
+void machine_setup_vfio_iommufd(struct fault_scene *scene)
+{
+	setup_iommufd(scene);
+	assert_int_equal(open_function(scene, &scene->machine->vfio), 0);
+}
+
 static int open_out(struct fault_scene *scene)
 {
 	struct vio_vfio *vfio = scene->out;

@@ -91,6 +91,8 @@ static void setup_view(struct fault_scene *scene)
 static int use(struct fault_scene *scene)
 {
 	struct vio_view *view = scene->machine->view;
+	uint64_t offset;
+	uint32_t bar;
 
 	vio_view_write(view, 0x10, BAR0_GPA, 4);
 	vio_view_write(view, 0x04, 6, 2);
@@ -101,6 +103,8 @@ static int use(struct fault_scene *scene)
 	assert_int_equal(vio_view_read(view, 0, 4), 0x15208086);
 	assert_int_equal(vio_view_read_bar(view, 0, TABLE + 0x20, 4), 0xfee00000);
 	(void)vio_view_read_bar(view, 0, 0x10, 4);
+	assert_int_equal(vio_view_translate(view, BAR0_GPA + TABLE, &bar, &offset), 0);
+	assert_int_equal(offset, TABLE);
 	return 0;
 }
 
@@ -146,7 +150,8 @@ static int destroy(struct fault_scene *scene)
 static const struct fault_case cases[] = {
 	{ "vio_view_create", USUAL | FAULT_MAKES_DO, "ENODEV", setup_function,
 	  create_out, NULL, finish_created },
-	{ "vio_view_write vio_view_read vio_view_write_bar vio_view_read_bar",
+	{ "vio_view_write vio_view_read vio_view_write_bar vio_view_read_bar "
+	  "vio_view_translate",
 	  FAULT_TAKES_MEMORY | FAULT_MAKES_CALLS | FAULT_MAKES_DO, NULL, setup_view,
 	  use, NULL, machine_finish },
 	{ "vio_view_detach",

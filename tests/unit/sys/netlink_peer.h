@@ -165,9 +165,7 @@ static inline void make_error(struct message *m, int32_t code)
 static inline void put_vf(struct message *m, uint32_t index)
 {
 	const struct ifla_vf_mac mac = { .vf = index, .mac = { 2, 0, 0, 0, 0, 9 } };
-	const struct ifla_vf_vlan_info vlan = {
-		.vf = index, .vlan = 100, .qos = 5, .vlan_proto = htobe16(0x88a8)
-	};
+	struct ifla_vf_vlan_info vlan;
 	const struct ifla_vf_rate rate = { .vf = index,
 					   .min_tx_rate = 10,
 					   .max_tx_rate = 200 };
@@ -177,6 +175,12 @@ static inline void put_vf(struct message *m, uint32_t index)
 	const uint32_t nest = begin_nest(m, IFLA_VF_INFO);
 	uint32_t list;
 
+	/* Its padding is sent as well. */
+	memset(&vlan, 0, sizeof(vlan));
+	vlan.vf = index;
+	vlan.vlan = 100;
+	vlan.qos = 5;
+	vlan.vlan_proto = htobe16(0x88a8);
 	put_attr(m, IFLA_VF_MAC, &mac, sizeof(mac));
 	list = begin_nest(m, IFLA_VF_VLAN_LIST);
 	put_attr(m, IFLA_VF_VLAN_INFO, &vlan, sizeof(vlan));

@@ -248,6 +248,24 @@ static void a_lost_answer_is_told(void **state)
 	assert_int_equal(result_of(&counted), -ENOBUFS);
 }
 
+/* As where the kernel drops a datagram between its two answers. */
+static void a_socket_with_nothing_to_read_is_waited_for(void **state)
+{
+	struct counted_call counted;
+	struct message m;
+
+	(void)state;
+	peer.recv_error = -EAGAIN;
+	set_trust(&counted);
+	make_error(&m, 0);
+	peer_send(&m);
+	vio_test_wait_fd(vio_ctx_get_fd(peer.ctx));
+	assert_true(vio_ctx_dispatch(peer.ctx, 64) > 0);
+	assert_int_equal(counted.n_done, 0);
+	peer.recv_error = 0;
+	assert_int_equal(result_of(&counted), 0);
+}
+
 /* What the next writes of a request return, the last for ever; 0: write it. */
 static int write_results[4];
 static uint32_t n_writes;
@@ -440,6 +458,7 @@ int main(void)
 		cmocka_unit_test(a_closed_socket_ends_the_call),
 		cmocka_unit_test(an_answer_that_is_too_long_is_not_believed),
 		cmocka_unit_test(a_lost_answer_is_told),
+		cmocka_unit_test(a_socket_with_nothing_to_read_is_waited_for),
 		cmocka_unit_test(an_interrupted_write_is_made_again),
 		cmocka_unit_test(a_write_that_is_always_interrupted_ends),
 		cmocka_unit_test(a_write_that_fails_is_the_answer),

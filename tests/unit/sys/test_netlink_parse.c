@@ -107,6 +107,17 @@ static void an_error_that_is_no_errno_is_not_believed(void **state)
 	}
 }
 
+static void an_error_that_is_cut_short_is_not_believed(void **state)
+{
+	struct message m;
+
+	(void)state;
+	begin_message(&m, NLMSG_ERROR);
+	end_message(&m);
+	assert_int_equal(parse(&m, NULL), -EBADMSG);
+	assert_int_equal(read_link(&m), -EBADMSG);
+}
+
 static void a_message_of_another_sequence_is_passed_over(void **state)
 {
 	struct message m, second;
@@ -299,6 +310,7 @@ int main(void)
 		cmocka_unit_test(an_acknowledgement_does_not_answer_a_read),
 		cmocka_unit_test(a_link_does_not_answer_a_setting),
 		cmocka_unit_test(an_error_that_is_no_errno_is_not_believed),
+		cmocka_unit_test(an_error_that_is_cut_short_is_not_believed),
 		cmocka_unit_test(a_message_of_another_sequence_is_passed_over),
 		cmocka_unit_test(an_overrun_says_that_answers_were_lost),
 		cmocka_unit_test(a_link_cut_at_any_byte_is_no_answer),

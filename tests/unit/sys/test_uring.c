@@ -20,8 +20,10 @@ struct fixture {
 	struct vio_sys sys;
 	struct vio_ctx *ctx;
 	int pipe[2];
-	int refusal; /* what the kernel answers to a submission; 0: it takes it */
-	int flags;   /* of the last entry handed over */
+	int refusal;  /* what the kernel answers to a submission; 0: it takes it */
+	int flags;    /* of the last entry handed over */
+	void *ready;  /* what the loop waits for with the ring */
+	int is_ready; /* told once, though the ring is empty */
 	struct vio_async_call call;
 	uint32_t n_done;
 	int64_t result;
@@ -40,6 +42,28 @@ static int submit_or_refuse(void *opaque, struct io_uring *ring)
 
 	f->flags = ring->sq.sqes[(ring->sq.sqe_tail - 1) & mask].flags;
 	return f->refusal ? f->refusal : vio_sys_linux.uring_submit(NULL, ring);
+}
+
+static int watch(void *opaque, int epoll_fd, int op, int fd, struct epoll_event *event)
+{
+	struct fixture *f = opaque;
+
+	/* The ring is the last that a new context waits for. */
+	if (op == EPOLL_CTL_ADD)
+		f->ready = event->data.ptr;
+	return vio_sys_linux.epoll_ctl(NULL, epoll_fd, op, fd, event);
+}
+
+static int wait_or_tell(void *opaque, int epoll_fd, struct epoll_event *events, int n,
+			int timeout_ms)
+{
+	struct fixture *f = opaque;
+
+	if (!f->is_ready)
+		return vio_sys_linux.epoll_wait(NULL, epoll_fd, events, n, timeout_ms);
+	f->is_ready = 0;
+	events[0] = (struct epoll_event){ .events = EPOLLIN, .data.ptr = f->ready };
+	return 1;
 }
 
 static void count_done(struct vio_async_call *call, int64_t result)
@@ -66,6 +90,8 @@ static int set_up(void **state)
 	f->sys.opaque = f;
 	f->sys.uring_create = create;
 	f->sys.uring_submit = submit_or_refuse;
+	f->sys.epoll_ctl = watch;
+	f->sys.epoll_wait = wait_or_tell;
 	assert_int_equal(vio_ctx_create_on(NULL, &f->sys, &f->ctx, NULL), 0);
 	assert_int_equal(pipe2(f->pipe, O_CLOEXEC | O_NONBLOCK), 0);
 	*state = f;
@@ -160,6 +186,30 @@ static void refused_entries_do_not_fill_the_ring(void **state)
 	assert_int_equal(f->result, 1);
 }
 
+static void a_ring_that_is_ready_and_empty_ends_no_call(void **state)
+{
+	struct fixture *f = fixture_of(state);
+	char byte;
+
+	f->call = (struct vio_async_call){
+		.op = VIO_ASYNC_READ,
+		.fd = f->pipe[0],
+		.buf = &byte,
+		.n = 1,
+		.offset = -1,
+		.done = count_done,
+	};
+	assert_int_equal(fcntl(f->pipe[0], F_SETFL, 0), 0);
+	assert_int_equal(vio_async_submit(f->ctx->async, &f->call), 0);
+	f->is_ready = 1;
+	assert_int_equal(vio_ctx_dispatch(f->ctx, 1), 1);
+	assert_int_equal(f->n_done, 0);
+	assert_int_equal(vio_async_get_pending(f->ctx->async), 1);
+	assert_int_equal(write(f->pipe[1], "x", 1), 1);
+	vio_test_dispatch_until(f->ctx, &f->n_done, 1);
+	assert_int_equal(f->result, 1);
+}
+
 #define URING_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -169,6 +219,7 @@ int main(void)
 		URING_TEST(every_entry_is_for_the_kernels_own_workers),
 		URING_TEST(an_entry_that_the_kernel_refuses_has_no_effect),
 		URING_TEST(refused_entries_do_not_fill_the_ring),
+		URING_TEST(a_ring_that_is_ready_and_empty_ends_no_call),
 	};
 
 	return cmocka_run_group_tests_name("uring", tests, NULL, NULL);

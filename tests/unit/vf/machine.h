@@ -88,6 +88,26 @@ static inline void change_attr(struct machine *m, const char *port,
 	set_attr(m, port, function, attr, text);
 }
 
+static inline int must_not_be_read(void *opaque, char *buf, size_t n)
+{
+	(void)opaque;
+	(void)buf;
+	(void)n;
+	fail_msg("this waits in the kernel");
+	return -EIO;
+}
+
+/* In the place of what is there: whoever reads it would wait. */
+static inline void
+lock_attr(struct machine *m, const char *port, const char *function, const char *name)
+{
+	const struct vio_fake_attr attr = { .show = must_not_be_read };
+	char path[256];
+
+	remove_attr(m, port, function, name);
+	vio_fake_add_attr(m->fake, path_of(path, port, function, name), &attr);
+}
+
 static inline int show_config(void *opaque, char *buf, size_t n)
 {
 	assert_true(n >= CONFIG_BYTES);
@@ -230,6 +250,7 @@ static inline int open_machine(void **state)
 	build_machine(state);
 	m = *state;
 	params.sysfs_root = SYSFS;
+	params.flags = VIO_HOST_OVERRIDE;
 	assert_int_equal(vio_host_open(m->ctx, &params, &m->host, NULL), 0);
 	return 0;
 }

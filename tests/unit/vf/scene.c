@@ -21,12 +21,21 @@ static struct process *process_of(const struct vio_host *host)
 	return host->env->sys->opaque;
 }
 
+void scene_remove_pf(struct scene *scene)
+{
+	vio_fake_pci_remove(scene->vf[1]);
+	vio_fake_pci_remove(scene->vf[0]);
+	vio_fake_pci_remove(scene->pf[0]);
+}
+
 int process_reach(struct process *p)
 {
 	const uint32_t n = __atomic_add_fetch(&p->n_effects, 1, __ATOMIC_RELAXED);
 
 	if (n == p->abort_at)
 		(void)vio_ctx_abort_work(p->ctx);
+	if (n == p->vanish_at)
+		scene_remove_pf(p->scene);
 	if (n == p->die_at)
 		__atomic_store_n(&p->is_dead, 1, __ATOMIC_RELAXED);
 	if (__atomic_load_n(&p->is_dead, __ATOMIC_RELAXED) || n == p->fail_at)
@@ -49,8 +58,11 @@ static int is_file(const struct process *p, int fd)
 
 static int scene_openat(void *opaque, int dir, const char *path, int flags, mode_t mode)
 {
-	const struct vio_sys *base = base_of(opaque);
+	const struct process *p = opaque;
+	const struct vio_sys *base = base_of(p);
 
+	if (p->on_open)
+		p->on_open(p->on_open_opaque, path);
 	return base->openat(base->opaque, dir, path, flags, mode);
 }
 
@@ -147,6 +159,21 @@ static int scene_clock_gettime(void *opaque, int clock_id, struct timespec *out)
 	return base->clock_gettime(base->opaque, clock_id, out);
 }
 
+static int scene_timerfd_create(void *opaque, int clock_id)
+{
+	const struct vio_sys *base = base_of(opaque);
+
+	return base->timerfd_create(base->opaque, clock_id);
+}
+
+static int
+scene_timerfd_settime(void *opaque, int fd, int flags, const struct itimerspec *value)
+{
+	const struct vio_sys *base = base_of(opaque);
+
+	return base->timerfd_settime(base->opaque, fd, flags, value);
+}
+
 static void *scene_mmap(void *opaque, size_t n, int protection, int flags, int fd,
 			off_t offset, int *out_error)
 {
@@ -173,6 +200,8 @@ static void fill_sys(struct process *p)
 	p->sys.mkdirat = scene_mkdirat;
 	p->sys.getdents = scene_getdents;
 	p->sys.clock_gettime = scene_clock_gettime;
+	p->sys.timerfd_create = scene_timerfd_create;
+	p->sys.timerfd_settime = scene_timerfd_settime;
 	p->sys.mmap = scene_mmap;
 }
 
@@ -299,6 +328,14 @@ void process_settle(struct process *p)
 {
 	if (vio_async_get_pending(p->ctx->async))
 		vio_test_wait_fd(vio_ctx_get_fd(p->ctx));
+	/* By its lock: what the call has written is seen here. */
+	(void)vio_async_is_able(p->ctx->async);
+}
+
+int process_step(struct process *p)
+{
+	process_settle(p);
+	return vio_ctx_dispatch(p->ctx, 1);
 }
 
 int process_claim(struct process *p, struct vio_vf **out)
@@ -354,19 +391,22 @@ struct setting_task {
 	struct vio_task task;
 	struct vio_setting_call *call;
 	int result;
+	int is_read; /* not before then */
 };
+
+static int read_settings(struct vio_setting_call *call);
 
 static void setting_run(struct vio_task *task)
 {
 	struct setting_task *t = VIO_CONTAINER_OF(task, struct setting_task, task);
 	struct vio_setting_call *call = t->call;
-	const int result = t->result;
+	const int result = t->is_read ? read_settings(call) : t->result;
 
 	free(t);
 	call->done(call, result);
 }
 
-static int post(struct vio_setting_call *call, int result)
+static int post_task(struct vio_setting_call *call, int result, int is_read)
 {
 	struct setting_task *t = calloc(1, sizeof(*t));
 
@@ -374,8 +414,14 @@ static int post(struct vio_setting_call *call, int result)
 	t->task.run = setting_run;
 	t->call = call;
 	t->result = result;
+	t->is_read = is_read;
 	vio_loop_post(call->host->env->loop, &t->task);
 	return 0;
+}
+
+static int post(struct vio_setting_call *call, int result)
+{
+	return post_task(call, result, 0);
 }
 
 static struct vio_fake_function *function_of(const struct vio_setting_call *call)
@@ -403,6 +449,12 @@ static void copy_field(struct vio_vf_config *to, const struct vio_vf_config *fro
 		to->spoofchk = from->spoofchk;
 	if (from->fields & VIO_VF_TRUST)
 		to->trust = from->trust;
+	if (from->fields & VIO_VF_MSIX)
+		to->n_msix = from->n_msix;
+	if (from->fields & VIO_VF_NVME) {
+		to->nvme_vq = from->nvme_vq;
+		to->nvme_vi = from->nvme_vi;
+	}
 }
 
 int vio_setting_set(struct vio_setting_call *call)
@@ -414,21 +466,36 @@ int vio_setting_set(struct vio_setting_call *call)
 		return post(call, -ENODEV);
 	if (call->config.fields & scene_settings.lacks)
 		return post(call, -EOPNOTSUPP);
+	/* As the kernel: not under a driver that counts on them. */
+	if (call->config.fields & VIO_VF_MSIX && function->driver[0])
+		return post(call, -EBUSY);
 	if (process_reach(process_of(call->host)))
 		return post(call, -EIO);
+	scene_settings.n_nvme += !!(call->config.fields & VIO_VF_NVME);
 	if (!(call->config.fields & scene_settings.ignores))
 		copy_field(&function->config, &call->config);
 	return post(call, call->config.fields & scene_settings.loses ? -ENOBUFS : 0);
 }
 
-int vio_setting_read(struct vio_setting_call *call)
+static int read_settings(struct vio_setting_call *call)
 {
 	const struct vio_fake_function *function = function_of(call);
 
 	if (!function)
-		return post(call, -ENODEV);
+		return -ENODEV;
+	if (scene_settings.are_missing)
+		return -EOPNOTSUPP;
 	call->config = function->config;
 	call->config.size = sizeof(call->config);
 	call->config.fields = (VIO_VF_TRUST << 1) - 1;
-	return post(call, 0);
+	if (function->config.n_msix)
+		call->config.fields |= VIO_VF_MSIX;
+	if (function->config.nvme_vq)
+		call->config.fields |= VIO_VF_NVME;
+	return 0;
+}
+
+int vio_setting_read(struct vio_setting_call *call)
+{
+	return post_task(call, 0, 1);
 }

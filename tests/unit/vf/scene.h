@@ -38,11 +38,15 @@ struct process {
 	pthread_t thread;
 	/* Atomic: counted by both of its threads. */
 	uint32_t n_effects;
-	uint32_t die_at;   /* the effect that it does not live to see; 0: lives */
-	uint32_t fail_at;  /* the effect that fails once, with EIO; 0: none */
-	uint32_t abort_at; /* the last effect before its thread returns; 0: it stays */
+	uint32_t die_at;    /* the effect that it does not live to see; 0: lives */
+	uint32_t fail_at;   /* the effect that fails once, with EIO; 0: none */
+	uint32_t abort_at;  /* the last effect before its thread returns; 0: it stays */
+	uint32_t vanish_at; /* the effect before which the first PF goes; 0: none */
 	enum death death;
 	uint32_t is_dead;
+	/* What others do just before a file is opened by its path; NULL: nothing. */
+	void (*on_open)(void *opaque, const char *path);
+	void *on_open_opaque;
 	/* The last operation. */
 	uint32_t n_done;
 	int result;
@@ -55,6 +59,8 @@ struct scene_settings {
 	uint32_t ignores; /* fields it says yes to and does not set */
 	uint32_t loses;   /* fields of which its answer does not arrive */
 	uint32_t n_sets;  /* counted: how often it was asked to set */
+	int are_missing;  /* nobody has any for a VF */
+	uint32_t n_nvme;  /* times that NVMe's were set */
 };
 extern struct scene_settings scene_settings;
 
@@ -78,6 +84,12 @@ int process_wait(struct process *process, int ret);
  * it then, and what comes next is the test's choice alone.
  */
 void process_settle(struct process *process);
+
+/* Settles, then runs one callback. 0: there was nothing to run. */
+int process_step(struct process *process);
+
+/* The first PF goes, and its VFs before it. */
+void scene_remove_pf(struct scene *scene);
 
 /* An effect is about to be made: 0, or the error it has instead. */
 int process_reach(struct process *process);

@@ -199,6 +199,20 @@ static void interfaces_of_no_function_are_left_out(void **state)
 	assert_int_equal(parse_link(&m, m.head.nlmsg_len, name, sizeof(name)), -ENOENT);
 }
 
+static void a_bus_without_a_function_is_left_out(void **state)
+{
+	char name[VIO_PCI_ADDR_TEXT_BYTES] = "same";
+	struct link_message m = {
+		.head = { .nlmsg_len = NLMSG_LENGTH(sizeof(m.info)),
+			  .nlmsg_type = RTM_NEWLINK },
+	};
+
+	(void)state;
+	add_text(&m, IFLA_PARENT_DEV_BUS_NAME, "pci");
+	assert_int_equal(parse_link(&m, m.head.nlmsg_len, name, sizeof(name)), -ENOENT);
+	assert_string_equal(name, "same");
+}
+
 static void a_name_longer_than_any_address_is_refused(void **state)
 {
 	struct link_message m = make_link("pci", "0000:01:00.0:0000:01:00.0");
@@ -537,6 +551,7 @@ int main(void)
 		cmocka_unit_test(a_uevent_cut_anywhere_is_never_read_past_its_end),
 		cmocka_unit_test(the_function_of_an_interface_is_found),
 		cmocka_unit_test(interfaces_of_no_function_are_left_out),
+		cmocka_unit_test(a_bus_without_a_function_is_left_out),
 		cmocka_unit_test(a_name_longer_than_any_address_is_refused),
 		cmocka_unit_test(
 			a_link_message_cut_anywhere_is_never_read_past_its_end),

@@ -210,15 +210,6 @@ static void an_override_and_vectors_are_read(void **state)
 	assert_int_equal(info.n_vf_msix, 3);
 }
 
-static int must_not_be_read(void *opaque, char *buf, size_t n)
-{
-	(void)opaque;
-	(void)buf;
-	(void)n;
-	fail_msg("this waits in the kernel while VFs change");
-	return -EIO;
-}
-
 static void what_waits_for_vfs_that_change_is_not_read(void **state)
 {
 	const struct vio_fake_attr attr = { .show = must_not_be_read };
@@ -235,15 +226,11 @@ static void what_waits_for_vfs_that_change_is_not_read(void **state)
 
 static void a_vf_that_its_pf_no_longer_lists_is_gone(void **state)
 {
-	const struct vio_fake_attr attr = { .show = must_not_be_read };
 	struct machine *m = *state;
 	struct vio_pci_info info;
-	char path[256];
 
 	remove_attr(m, NIC_PORT, NIC, "virtfn1");
-	remove_attr(m, NIC_PORT, nic_vfs[1], "driver_override");
-	vio_fake_add_attr(
-		m->fake, path_of(path, NIC_PORT, nic_vfs[1], "driver_override"), &attr);
+	lock_attr(m, NIC_PORT, nic_vfs[1], "driver_override");
 	assert_int_equal(read_of(m, nic_vfs[1], &info), -ENODEV);
 }
 
@@ -340,7 +327,7 @@ static void parameters_out_of_range_are_refused(void **state)
 	struct machine *m = *state;
 
 	params.sysfs_root = SYSFS;
-	params.flags = 1;
+	params.flags = VIO_HOST_OVERRIDE << 1;
 	assert_int_equal(open_with(m, &params), -EINVAL);
 	params.flags = 0;
 	params.size = 8;

@@ -334,6 +334,40 @@ static void a_failed_system_call_leaks_nothing(void **state)
 	assert_true(vio_fault_run_calls(walk_on, *state, EMFILE) >= 20);
 }
 
+static int count_function(void *opaque, const struct vio_pci_info *info)
+{
+	assert_string_equal(info->driver_override, "");
+	++*(int *)opaque;
+	return 0;
+}
+
+/* What the kernel shows under a function's lock, and its configuration space. */
+static void nothing_that_a_reset_of_a_vf_locks_is_read(void **state)
+{
+	const struct vio_pci_addr pf = addr_of(NIC);
+	struct machine *m = *state;
+	struct vio_pci_info info;
+	char path[256];
+	int n = 0;
+
+	m->host->flags = 0;
+	lock_attr(m, NIC_PORT, NIC, "driver_override");
+	lock_attr(m, NVM_PORT, NVM, "driver_override");
+	for (uint32_t i = 0; i < N_NIC_VFS; i++) {
+		const struct vio_fake_attr attr = { .show = must_not_be_read };
+
+		lock_attr(m, NIC_PORT, nic_vfs[i], "driver_override");
+		vio_fake_add_attr(m->fake,
+				  path_of(path, NIC_PORT, nic_vfs[i], "config"), &attr);
+	}
+	assert_int_equal(read_of(m, nic_vfs[0], &info), 0);
+	assert_true(info.flags & VIO_PCI_ACS_PATH);
+	assert_int_equal(vio_host_foreach_vf(m->host, &pf, count_function, &n, NULL),
+			 0);
+	assert_int_equal(vio_host_foreach_pf(m->host, count_function, &n, NULL), 0);
+	assert_int_equal(n, N_NIC_VFS + 2);
+}
+
 #define ON_MACHINE(test)                                                               \
 	cmocka_unit_test_setup_teardown(test, open_machine, close_machine)
 
@@ -359,6 +393,7 @@ int main(void)
 		ON_MACHINE(walks_from_an_absent_function_answer_enodev),
 		ON_MACHINE(walks_without_a_function_to_call_are_refused),
 		ON_MACHINE(as_many_vfs_as_there_can_be_are_visited_in_order),
+		ON_MACHINE(nothing_that_a_reset_of_a_vf_locks_is_read),
 		ON_MACHINE(a_failed_allocation_ends_the_walk),
 		ON_MACHINE(a_failed_system_call_leaks_nothing),
 	};

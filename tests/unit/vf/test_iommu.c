@@ -6,10 +6,8 @@
 #include <linux/vfio.h>
 #include <sys/mman.h>
 
-#include <vio/mem.h>
-
 #include "sys/uapi/iommufd.h"
-#include "unit/vf/vfio_scene.h"
+#include "unit/vf/table.h"
 
 #define READ_WRITE (VIO_IOMMU_READ | VIO_IOMMU_WRITE)
 
@@ -26,14 +24,6 @@ static int map_at(struct scene *s, uint64_t iova, uint64_t length_bytes)
 {
 	return vio_iommu_map(s->iommu, s->memory, length_bytes,
 			     READ_WRITE | VIO_IOMMU_FIXED, &iova, &s->end.err);
-}
-
-static const struct fake_vfio_map *find_map(const struct scene *s, uint64_t iova)
-{
-	for (uint32_t i = 0; i < s->machine->space.n_maps; i++)
-		if (s->machine->space.maps[i].iova == iova)
-			return &s->machine->space.maps[i];
-	return NULL;
 }
 
 static void a_mapping_is_the_kernels(void **state)
@@ -208,56 +198,19 @@ static void bad_parameters_are_refused(void **state)
 	assert_int_equal(vio_iommu_open(&s->host, NULL, &s->iommu, NULL), 0);
 }
 
-/* A table of guest memory beside the scene. */
-struct table {
-	struct vio_mem *mem;
-	uint32_t n_released;
-};
-
-static void released(void *opaque, uint64_t gpa)
-{
-	struct table *t = opaque;
-
-	(void)gpa;
-	t->n_released++;
-}
-
-static int add(struct scene *s, struct table *t, uint64_t gpa, uint64_t page,
-	       uint64_t n_pages, uint32_t flags)
-{
-	struct vio_mem_region region = VIO_MEM_REGION_INIT;
-
-	region.gpa = gpa;
-	region.length_bytes = n_pages * SCENE_PAGE;
-	region.hva = s->memory + page * SCENE_PAGE;
-	region.flags = flags;
-	region.released = released;
-	region.opaque = t;
-	return vio_mem_add(t->mem, &region, NULL);
-}
-
-static void close_table(struct scene *s, struct table *t)
-{
-	if (s->vfs[0].vfio)
-		assert_int_equal(scene_close(s, s->vfs[0].vfio), 0);
-	assert_int_equal(vio_iommu_close(s->iommu, NULL), 0);
-	s->iommu = NULL;
-	assert_int_equal(vio_mem_destroy(t->mem, NULL), 0);
-}
-
 static void a_table_is_mapped_when_the_first_function_opens(void **state)
 {
 	struct scene *s = *state;
 	struct table t = { 0 };
 
 	assert_int_equal(vio_mem_create(NULL, &t.mem), 0);
-	assert_int_equal(add(s, &t, 0, 0, 4, 0), 0);
-	assert_int_equal(add(s, &t, 0x100000, 4, 2, VIO_MEM_READONLY), 0);
+	assert_int_equal(table_add(s, &t, 0, 0, 4, 0), 0);
+	assert_int_equal(table_add(s, &t, 0x100000, 4, 2, VIO_MEM_READONLY), 0);
 	open_one(s, t.mem);
 	assert_int_equal(s->machine->space.n_maps, 2);
 	assert_int_equal(find_map(s, 0)->is_writable, 1);
 	assert_int_equal(find_map(s, 0x100000)->is_writable, 0);
-	close_table(s, &t);
+	table_close(s, &t);
 }
 
 static void regions_come_and_go_with_the_table(void **state)
@@ -267,7 +220,7 @@ static void regions_come_and_go_with_the_table(void **state)
 
 	assert_int_equal(vio_mem_create(NULL, &t.mem), 0);
 	open_one(s, t.mem);
-	assert_int_equal(add(s, &t, 0, 0, 4, 0), 0);
+	assert_int_equal(table_add(s, &t, 0, 0, 4, 0), 0);
 	assert_non_null(find_map(s, 0));
 	/* Those of the table are not the caller's to unmap. */
 	assert_int_equal(vio_iommu_unmap(s->iommu, 0), -ENOENT);
@@ -275,7 +228,7 @@ static void regions_come_and_go_with_the_table(void **state)
 	assert_null(find_map(s, 0));
 	vio_mem_dispatch(t.mem);
 	assert_int_equal(t.n_released, 1);
-	close_table(s, &t);
+	table_close(s, &t);
 }
 
 static void a_region_that_the_kernel_refuses_refuses_the_batch(void **state)
@@ -285,16 +238,16 @@ static void a_region_that_the_kernel_refuses_refuses_the_batch(void **state)
 
 	assert_int_equal(vio_mem_create(NULL, &t.mem), 0);
 	open_one(s, t.mem);
-	assert_int_equal(add(s, &t, 0, 0, 1, 0), 0);
+	assert_int_equal(table_add(s, &t, 0, 0, 1, 0), 0);
 	s->machine->locked_bytes_max = 3 * SCENE_PAGE;
 	assert_int_equal(vio_mem_begin(t.mem), 0);
-	assert_int_equal(add(s, &t, 0x100000, 1, 1, 0), 0);
-	assert_int_equal(add(s, &t, 0x200000, 2, 4, 0), 0);
+	assert_int_equal(table_add(s, &t, 0x100000, 1, 1, 0), 0);
+	assert_int_equal(table_add(s, &t, 0x200000, 2, 4, 0), 0);
 	assert_int_equal(vio_mem_remove(t.mem, 0), 0);
 	assert_int_equal(vio_mem_commit(t.mem), -ENOMEM);
 	assert_int_equal(s->machine->space.n_maps, 1);
 	assert_non_null(find_map(s, 0));
-	close_table(s, &t);
+	table_close(s, &t);
 }
 
 static void a_region_at_a_reserved_address_is_refused(void **state)
@@ -304,9 +257,9 @@ static void a_region_at_a_reserved_address_is_refused(void **state)
 
 	assert_int_equal(vio_mem_create(NULL, &t.mem), 0);
 	open_one(s, t.mem);
-	assert_int_equal(add(s, &t, 0xfee00000, 0, 1, 0), -EINVAL);
+	assert_int_equal(table_add(s, &t, 0xfee00000, 0, 1, 0), -EINVAL);
 	assert_int_equal(s->machine->n_map_calls, 0);
-	close_table(s, &t);
+	table_close(s, &t);
 }
 
 static void a_reserved_address_is_found_when_a_function_opens(void **state)
@@ -316,12 +269,12 @@ static void a_reserved_address_is_found_when_a_function_opens(void **state)
 	struct table t = { 0 };
 
 	assert_int_equal(vio_mem_create(NULL, &t.mem), 0);
-	assert_int_equal(add(s, &t, 0xfee00000, 0, 1, 0), 0);
+	assert_int_equal(table_add(s, &t, 0xfee00000, 0, 1, 0), 0);
 	assert_int_equal(scene_open_iommu(s, 0, t.mem), 0);
 	assert_int_equal(scene_open(s, 0, &vfio), -EINVAL);
 	assert_non_null(strstr(s->end.err.text, "0xfee00000"));
 	assert_int_equal(s->machine->space.fd, -1);
-	close_table(s, &t);
+	table_close(s, &t);
 }
 
 static void a_region_may_take_the_place_of_another(void **state)
@@ -331,15 +284,15 @@ static void a_region_may_take_the_place_of_another(void **state)
 
 	assert_int_equal(vio_mem_create(NULL, &t.mem), 0);
 	open_one(s, t.mem);
-	assert_int_equal(add(s, &t, 0, 0, 4, 0), 0);
+	assert_int_equal(table_add(s, &t, 0, 0, 4, 0), 0);
 	assert_int_equal(vio_mem_begin(t.mem), 0);
 	assert_int_equal(vio_mem_remove(t.mem, 0), 0);
-	assert_int_equal(add(s, &t, 0x1000, 8, 4, 0), 0);
+	assert_int_equal(table_add(s, &t, 0x1000, 8, 4, 0), 0);
 	assert_int_equal(vio_mem_commit(t.mem), 0);
 	assert_int_equal(s->machine->space.n_maps, 1);
 	assert_int_equal(find_map(s, 0x1000)->address,
 			 (uintptr_t)s->memory + 8 * SCENE_PAGE);
-	close_table(s, &t);
+	table_close(s, &t);
 }
 
 static void the_same_region_again_stays_mapped(void **state)
@@ -349,13 +302,13 @@ static void the_same_region_again_stays_mapped(void **state)
 
 	assert_int_equal(vio_mem_create(NULL, &t.mem), 0);
 	open_one(s, t.mem);
-	assert_int_equal(add(s, &t, 0, 0, 4, 0), 0);
+	assert_int_equal(table_add(s, &t, 0, 0, 4, 0), 0);
 	assert_int_equal(vio_mem_begin(t.mem), 0);
 	assert_int_equal(vio_mem_remove(t.mem, 0), 0);
-	assert_int_equal(add(s, &t, 0, 0, 4, 0), 0);
+	assert_int_equal(table_add(s, &t, 0, 0, 4, 0), 0);
 	assert_int_equal(vio_mem_commit(t.mem), 0);
 	assert_non_null(find_map(s, 0));
-	close_table(s, &t);
+	table_close(s, &t);
 }
 
 static int refuse(void *opaque, const struct vio_mem_change *changes, uint32_t n)
@@ -376,16 +329,16 @@ static void what_another_refuses_is_as_before(void **state)
 	open_one(s, t.mem);
 	other.opaque = &t;
 	assert_int_equal(vio_mem_attach_listener(t.mem, &other), 0);
-	assert_int_equal(add(s, &t, 0, 0, 4, 0), 0);
+	assert_int_equal(table_add(s, &t, 0, 0, 4, 0), 0);
 	assert_int_equal(vio_mem_detach_listener(t.mem, &t), 0);
 	other.prepare = refuse;
 	/* It may see what is there, and refuses what comes. */
 	assert_int_equal(vio_mem_attach_listener(t.mem, &other), -EPERM);
 	assert_int_equal(vio_mem_remove(t.mem, 0), 0);
 	assert_int_equal(vio_mem_attach_listener(t.mem, &other), 0);
-	assert_int_equal(add(s, &t, 0x10000, 4, 4, 0), -EPERM);
+	assert_int_equal(table_add(s, &t, 0x10000, 4, 4, 0), -EPERM);
 	assert_int_equal(s->machine->space.n_maps, 0);
-	close_table(s, &t);
+	table_close(s, &t);
 }
 
 static void a_region_over_a_mapping_of_the_callers_is_refused(void **state)
@@ -396,9 +349,9 @@ static void a_region_over_a_mapping_of_the_callers_is_refused(void **state)
 	assert_int_equal(vio_mem_create(NULL, &t.mem), 0);
 	open_one(s, t.mem);
 	assert_int_equal(map_at(s, 0x10000, SCENE_PAGE), 0);
-	assert_int_equal(add(s, &t, 0x10000, 0, 4, 0), -EEXIST);
+	assert_int_equal(table_add(s, &t, 0x10000, 0, 4, 0), -EEXIST);
 	assert_non_null(find_map(s, 0x10000));
-	close_table(s, &t);
+	table_close(s, &t);
 }
 
 /* While a lent thread maps the table it stays as it is. */
@@ -415,14 +368,14 @@ static void a_table_does_not_change_under_an_opening_function(void **state)
 	params.iommu = s->iommu;
 	assert_int_equal(vio_vfio_open(&s->vfs[0], &params, &vfio, scene_done, s, NULL),
 			 0);
-	assert_int_equal(add(s, &t, 0, 0, 4, 0), -EBUSY);
+	assert_int_equal(table_add(s, &t, 0, 0, 4, 0), -EBUSY);
 	assert_int_equal(
 		vio_iommu_map(s->iommu, s->memory, SCENE_PAGE, READ_WRITE, &iova, NULL),
 		-EBUSY);
 	assert_int_equal(vio_iommu_unmap(s->iommu, 0), -EBUSY);
 	assert_int_equal(scene_wait(s), 0);
-	assert_int_equal(add(s, &t, 0, 0, 4, 0), 0);
-	close_table(s, &t);
+	assert_int_equal(table_add(s, &t, 0, 0, 4, 0), 0);
+	table_close(s, &t);
 }
 
 static int find_memory(void *opaque)

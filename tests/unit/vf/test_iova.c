@@ -2,6 +2,7 @@
 /* Mappings written down in order, and places found among them. */
 #include <stdlib.h>
 
+#include "fake/fault.h"
 #include "fake/support.h"
 #include "vf/iova.h"
 
@@ -112,6 +113,56 @@ static void a_gap_between_mappings_is_used(void **state)
 	assert_int_equal(vio_iova_find_place(iova, &limits, PAGE, 16 * PAGE, &out), 0);
 }
 
+/* Three pages are free, and no two of them begin where two must. */
+static void a_gap_that_alignment_makes_too_small_is_passed_over(void **state)
+{
+	struct vio_iova *iova = *state;
+	const struct vio_dma_limits limits = { .n_ranges = 1,
+					       .ranges = { { 0, 64 * PAGE - 1 } } };
+	uint64_t out = 0x77;
+
+	add(iova, 17 * PAGE, 16 * PAGE);
+	add(iova, 36 * PAGE, 28 * PAGE);
+	assert_int_equal(vio_iova_find_place(iova, &limits, 2 * PAGE, 8 * PAGE, &out),
+			 0);
+	assert_int_equal(out, 8 * PAGE);
+	add(iova, PAGE, 16 * PAGE);
+	assert_int_equal(vio_iova_find_place(iova, &limits, 2 * PAGE, 8 * PAGE, &out),
+			 -ENOSPC);
+	assert_int_equal(out, 8 * PAGE);
+}
+
+static void a_mapping_may_begin_at_the_last_address_of_a_range(void **state)
+{
+	struct vio_iova *iova = *state;
+	const struct vio_dma_limits limits = { .n_ranges = 1,
+					       .ranges = { { 0, 64 * PAGE } } };
+	uint64_t out = 0;
+
+	add(iova, 64 * PAGE, PAGE);
+	assert_int_equal(vio_iova_find_place(iova, &limits, PAGE, PAGE, &out), 0);
+	assert_int_equal(out, 63 * PAGE);
+}
+
+/* The numbers alone: nothing is read of as many mappings, nor taken for them. */
+static void more_mappings_than_32_bits_count_are_refused(void **state)
+{
+	struct vio_env env = vio_env_default;
+	struct vio_iova full = {
+		.env = &env,
+		.n = UINT32_C(1) << 31,
+		.n_room = UINT32_C(1) << 31,
+	};
+	struct vio_fault fault;
+
+	(void)state;
+	vio_fault_prepare(&fault, NULL);
+	env.alloc = fault.alloc;
+	assert_int_equal(vio_iova_prepare(&full), -ENOMEM);
+	assert_int_equal(fault.n_allocs, 0);
+	assert_null(full.maps);
+}
+
 static void page_0_is_no_place(void **state)
 {
 	struct vio_iova *iova = *state;
@@ -186,6 +237,9 @@ int main(void)
 		test_iova(a_mapping_may_end_at_the_last_address),
 		test_iova(places_are_the_highest_that_are_free),
 		test_iova(a_gap_between_mappings_is_used),
+		test_iova(a_gap_that_alignment_makes_too_small_is_passed_over),
+		test_iova(a_mapping_may_begin_at_the_last_address_of_a_range),
+		test_iova(more_mappings_than_32_bits_count_are_refused),
 		test_iova(page_0_is_no_place),
 		test_iova(a_range_across_two_usable_ones_is_not_usable),
 		test_iova(places_found_at_random_are_free),

@@ -99,6 +99,25 @@ static void access_control_is_shown_as_it_is_enabled(void **state)
 				     "UpstreamFwd+\n"));
 }
 
+static void extended_capabilities_are_lines_as_well(void **state)
+{
+	static const char *const wanted[] = {
+		"[100] Advanced Error Reporting\n",
+		"[150] Alternative Routing-ID Interpretation: next 1\n",
+		"[1a0] Address Translation Service\n",
+	};
+	uint8_t config[CONFIG_BYTES];
+	char text[VIO_PCI_TEXT_BYTES];
+
+	(void)state;
+	put_nic(config);
+	put_extended(config, NIC_SRIOV, 0x10, 0x1a0);
+	put_extended(config, 0x1a0, 0x0f, 0);
+	assert_true(vio_pci_names_print_caps(config, 4096, text, sizeof(text)) > 0);
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
+		assert_non_null(strstr(text, wanted[i]));
+}
+
 static void capabilities_that_cannot_be_have_no_text(void **state)
 {
 	uint8_t config[CONFIG_BYTES];
@@ -124,6 +143,7 @@ int main(void)
 		cmocka_unit_test(numbers_out_of_range_have_no_name),
 		cmocka_unit_test(capabilities_are_lines_of_text),
 		cmocka_unit_test(access_control_is_shown_as_it_is_enabled),
+		cmocka_unit_test(extended_capabilities_are_lines_as_well),
 		cmocka_unit_test(capabilities_that_cannot_be_have_no_text),
 	};
 

@@ -108,6 +108,102 @@ static void a_failed_reset_keeps_the_vf_for_a_recovery(void **state)
 		0);
 }
 
+static void recover(struct stage *s, uint32_t n_undone)
+{
+	struct vio_vf_recovery recovery = VIO_VF_RECOVERY_INIT;
+
+	assert_int_equal(
+		process_wait(&s->p, vio_host_recover(s->p.host, &recovery, process_done,
+						     &s->p, &s->err)),
+		0);
+	assert_int_equal(recovery.n_undone, n_undone);
+	assert_int_equal(recovery.n_failed, 0);
+}
+
+static void set_keeps(struct stage *s, int keeps)
+{
+	struct vio_fake_pci *pci = &s->scene.pci;
+
+	for (uint32_t i = 0; i < pci->n_drivers; i++)
+		if (!strcmp(pci->drivers[i].name, "vfio-pci"))
+			pci->drivers[i].keeps = keeps;
+}
+
+/* Whatever keeps the driver may be using the function. */
+static void a_function_is_not_reset_under_a_driver_that_does_not_let_go(void **state)
+{
+	struct stage *s = *state;
+
+	set_keeps(s, EIO);
+	assert_int_equal(release(s), -EIO);
+	assert_string_equal(s->p.why, "0000:01:10.0: its driver does not let go of it");
+	assert_int_equal(s->scene.vf[0]->n_resets, 0);
+	assert_string_equal(s->scene.vf[0]->override, "vfio-pci");
+	set_keeps(s, 0);
+	recover(s, 1);
+	assert_int_equal(s->scene.vf[0]->n_resets, 1);
+	scene_verify_before(&s->scene);
+}
+
+/* Not the answer that ends a lease: the function is there. */
+static void
+a_driver_that_has_let_go_by_itself_is_no_function_that_has_gone(void **state)
+{
+	struct stage *s = *state;
+
+	set_keeps(s, ENODEV);
+	assert_int_equal(release(s), -EBUSY);
+	assert_int_equal(s->scene.vf[0]->n_resets, 0);
+	set_keeps(s, 0);
+	recover(s, 1);
+	scene_verify_before(&s->scene);
+}
+
+/* Fails at each effect in turn: 1 if a VF was left then, which the line names. */
+static int claim_two_and_fail(struct stage *s, uint32_t at, int *result)
+{
+	struct vio_vf_request request = VIO_VF_REQUEST_INIT;
+	struct vio_vf *vfs[2];
+	int is_left;
+
+	request.n = 2;
+	s->p.fail_at = s->p.n_effects + at;
+	set_keeps(s, EIO);
+	*result = process_wait(&s->p, vio_vf_claim(s->p.host, &request, vfs,
+						   process_done, &s->p, &s->err));
+	set_keeps(s, 0);
+	s->p.fail_at = 0;
+	for (uint32_t i = 0; !*result && i < 2; i++)
+		assert_int_equal(
+			process_wait(&s->p, vio_vf_release(vfs[i], process_done, &s->p,
+							   &s->err)),
+			0);
+	is_left = *result && strstr(s->p.why, "01:10.0 is left to a recovery");
+	if (is_left)
+		assert_int_equal(s->scene.vf[0]->n_resets, 0);
+	return is_left;
+}
+
+static void a_claim_names_what_it_could_not_put_back(void **state)
+{
+	struct vio_vf_recovery recovery = VIO_VF_RECOVERY_INIT;
+	struct stage *s = *state;
+	int result = -EIO, n_left = 0;
+
+	assert_int_equal(release(s), 0);
+	for (uint32_t at = 1; result; at++) {
+		s->scene.vf[0]->n_resets = 0;
+		n_left += claim_two_and_fail(s, at, &result);
+		assert_int_equal(
+			process_wait(&s->p,
+				     vio_host_recover(s->p.host, &recovery,
+						      process_done, &s->p, &s->err)),
+			0);
+		scene_verify_before(&s->scene);
+	}
+	assert_true(n_left > 5);
+}
+
 static void a_function_that_has_gone_ends_its_lease(void **state)
 {
 	struct stage *s = *state;
@@ -299,6 +395,9 @@ int main(void)
 		TEST(an_override_that_was_not_what_is_bound_is_put_back),
 		TEST(a_generation_is_never_used_twice),
 		TEST(a_failed_reset_keeps_the_vf_for_a_recovery),
+		TEST(a_function_is_not_reset_under_a_driver_that_does_not_let_go),
+		TEST(a_driver_that_has_let_go_by_itself_is_no_function_that_has_gone),
+		TEST(a_claim_names_what_it_could_not_put_back),
 		TEST(a_function_that_has_gone_ends_its_lease),
 		TEST(a_function_that_has_gone_can_only_be_released),
 		TEST(a_lease_whose_file_was_removed_is_stale),

@@ -5,6 +5,7 @@
  */
 #include <linux/vfio.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "sys/uapi/iommufd.h"
@@ -370,6 +371,51 @@ static void a_child_uses_nothing_and_lets_go_of_all(void **state)
 	assert_int_equal(scene_wait(s), 0);
 }
 
+/* Where its parent has registers the child has memory of its own. */
+struct with_bar {
+	struct scene *scene;
+	void *bar;
+};
+
+static int close_in_child(void *opaque)
+{
+	const struct with_bar *with = opaque;
+	struct scene *s = with->scene;
+	struct fake_vfio_function *function = &s->machine->functions[0];
+	const uint32_t n_irq_calls = function->n_irq_calls;
+
+	if (mmap(with->bar, SCENE_PAGE, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != with->bar)
+		return 1;
+	if (vio_vfio_close(s->vfs[0].vfio, scene_done, s, NULL) != -ECHILD)
+		return 2;
+	if (s->vfs[0].vfio || s->end.n || function->is_open)
+		return 3;
+	if (madvise(with->bar, SCENE_PAGE, MADV_NORMAL))
+		return 4;
+	/* Interrupts are the function's, not the descriptor's. */
+	if (function->n_irq_calls != n_irq_calls)
+		return 5;
+	return vio_iommu_close(s->iommu, NULL) ? 6 : 0;
+}
+
+static void a_child_lets_go_of_registers_that_its_parent_mapped(void **state)
+{
+	const int32_t fds[2] = { -1, -1 };
+	struct with_bar with = { .scene = *state };
+	struct scene *s = with.scene;
+	struct vio_vfio *vfio = open_one(s);
+	uint32_t word = 0x12345678;
+
+	assert_int_equal(vio_vfio_map_bar(vfio, 2, 0, SCENE_PAGE, &with.bar, NULL), 0);
+	assert_int_equal(vio_vfio_set_interrupts(vfio, VIO_VFIO_MSIX, fds, 2, NULL), 0);
+	assert_int_equal(vio_test_fork(close_in_child, &with), 0);
+	memcpy(with.bar, &word, sizeof(word));
+	word = 0;
+	assert_int_equal(vio_vfio_read(vfio, 2, 0, &word, sizeof(word)), 0);
+	assert_int_equal(word, 0x12345678);
+}
+
 #define test_both(name)                                                                \
 	{ #name " (groups)", name, scene_set_up_groups, scene_tear_down, NULL },       \
 	{                                                                              \
@@ -404,6 +450,7 @@ int main(void)
 		cmocka_unit_test(an_iommufd_without_the_functions_file_leaves_groups),
 		cmocka_unit_test(a_container_of_another_version_is_none),
 		test_both(a_child_uses_nothing_and_lets_go_of_all),
+		test_both(a_child_lets_go_of_registers_that_its_parent_mapped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

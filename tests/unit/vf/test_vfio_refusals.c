@@ -3,6 +3,7 @@
  * What VFIO and address spaces are refused for that is seldom met. A function is
  * open where one is needed.
  */
+#include <linux/vfio.h>
 #include <stdio.h>
 
 #include "unit/vf/vfio_scene.h"
@@ -98,6 +99,39 @@ static void what_else_a_folder_has_is_no_device(void **state)
 	open_function(s);
 }
 
+/* Its regions would mean something else. */
+static void a_function_that_is_not_of_pci_is_no_device(void **state)
+{
+	struct scene *s = *state;
+	struct vio_vfio *vfio = VIO_FAULT_UNTOUCHED;
+
+	s->machine->functions[0].device_flags = VFIO_DEVICE_FLAGS_PLATFORM;
+	assert_int_equal(scene_open_iommu(s, 0, NULL), 0);
+	assert_int_equal(scene_open(s, 0, &vfio), -ENODEV);
+	assert_ptr_equal(vfio, VIO_FAULT_UNTOUCHED);
+	assert_int_equal(s->machine->functions[0].is_open, 0);
+	assert_int_equal(s->machine->space.fd, -1);
+}
+
+static void a_dev_root_longer_than_its_paths_may_be_is_refused(void **state)
+{
+	struct scene *s = *state;
+	struct vio_vfio *vfio = VIO_FAULT_UNTOUCHED;
+	char *const dev_root = s->host.dev_root;
+	char root[300];
+
+	memset(root, 'x', sizeof(root) - 1);
+	root[0] = '/';
+	root[sizeof(root) - 1] = '\0';
+	assert_int_equal(scene_open_iommu(s, 0, NULL), 0);
+	s->host.dev_root = root;
+	assert_int_equal(scene_open(s, 0, &vfio), -ENAMETOOLONG);
+	assert_non_null(strstr(s->end.err.text, "dev_root"));
+	assert_ptr_equal(vfio, VIO_FAULT_UNTOUCHED);
+	assert_int_equal(s->vfs[0].info.state, VIO_VF_HELD);
+	s->host.dev_root = dev_root;
+}
+
 #define GROUPS(test)                                                                   \
 	cmocka_unit_test_setup_teardown(test, scene_set_up_groups, scene_tear_down)
 
@@ -110,6 +144,8 @@ int main(void)
 		GROUPS(a_mapping_that_cannot_be_made_again_is_named),
 		GROUPS(a_group_that_is_not_viable_is_exdev),
 		GROUPS(what_else_a_folder_has_is_no_device),
+		GROUPS(a_function_that_is_not_of_pci_is_no_device),
+		GROUPS(a_dev_root_longer_than_its_paths_may_be_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

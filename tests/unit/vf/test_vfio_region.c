@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Registers and interrupts of an open function. */
 #include <linux/vfio.h>
+#include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -74,6 +75,22 @@ static void a_register_may_be_all_ones(void **state)
 	assert_int_equal(vio_vfio_write(vfio, 0, 0x20, &word, 4), 0);
 	assert_int_equal(vio_vfio_read(vfio, 0, 0x20, &back, 4), 0);
 	assert_int_equal(back, word);
+}
+
+/* Then nothing tells whether it has gone: what is read is what is answered. */
+static void without_a_status_register_ones_are_believed(void **state)
+{
+	struct scene *s = *state;
+	uint32_t word = 0xffffffff, back = 0;
+	struct vio_vfio *vfio;
+
+	s->machine->functions[0].config_bytes = 4;
+	vfio = open_one(s);
+	assert_int_equal(vio_vfio_write(vfio, 0, 0x20, &word, 4), 0);
+	assert_int_equal(vio_vfio_read(vfio, 0, 0x20, &back, 4), 0);
+	assert_int_equal(back, word);
+	assert_int_equal(vio_vfio_read(vfio, VIO_VFIO_CONFIG_REGION, 4, &back, 2),
+			 -ENXIO);
 }
 
 static void accesses_beyond_a_region_are_refused(void **state)
@@ -269,6 +286,52 @@ static void fewer_vectors_than_asked_for_are_none(void **state)
 	assert_int_equal(s->machine->functions[0].irqs[2].n, 0);
 }
 
+#define TURNS 200
+
+struct vcpu {
+	pthread_t thread;
+	struct vio_vfio *vfio;
+	int result;
+};
+
+/* What a guest does that turns its interrupts on and off and looks at registers. */
+static void *run_vcpu(void *opaque)
+{
+	const int32_t fds[4] = { -1, -1, -1, -1 };
+	struct vcpu *vcpu = opaque;
+	uint32_t id;
+
+	for (uint32_t i = 0; i < TURNS && !vcpu->result; i++) {
+		vcpu->result = vio_vfio_set_interrupts(vcpu->vfio, VIO_VFIO_MSIX, fds,
+						       i % 5, NULL);
+		if (!vcpu->result)
+			vcpu->result = vio_vfio_read(vcpu->vfio, VIO_VFIO_CONFIG_REGION,
+						     0, &id, sizeof(id));
+	}
+	return NULL;
+}
+
+/* Meanwhile the context's thread does what is its own, of the same function too. */
+static void virtual_processors_connect_interrupts_beside_the_dispatcher(void **state)
+{
+	struct scene *s = *state;
+	struct vcpu vcpus[2] = { { .vfio = open_one(s) } };
+
+	assert_int_equal(scene_open(s, 1, &vcpus[1].vfio), 0);
+	for (uint32_t i = 0; i < 2; i++)
+		assert_int_equal(
+			pthread_create(&vcpus[i].thread, NULL, run_vcpu, &vcpus[i]), 0);
+	for (uint32_t i = 0; i < 8; i++) {
+		assert_int_equal(vio_vfio_reset(vcpus[0].vfio, scene_done, s, NULL), 0);
+		assert_int_equal(scene_wait(s), 0);
+	}
+	for (uint32_t i = 0; i < 2; i++) {
+		assert_int_equal(pthread_join(vcpus[i].thread, NULL), 0);
+		assert_int_equal(vcpus[i].result, 0);
+		assert_int_equal(s->machine->functions[i].irqs[2].n, (TURNS - 1) % 5);
+	}
+}
+
 static void closing_takes_interrupts_and_mappings_away(void **state)
 {
 	struct scene *s = *state;
@@ -292,6 +355,7 @@ int main(void)
 		test_open(a_region_out_of_range_is_refused),
 		test_open(what_is_written_is_read_back),
 		test_open(a_register_may_be_all_ones),
+		test_open(without_a_status_register_ones_are_believed),
 		test_open(accesses_beyond_a_region_are_refused),
 		test_open(bytes_of_a_function_that_has_gone_are_never_made_up),
 		test_open(calls_on_a_function_that_has_gone_say_so),
@@ -304,6 +368,7 @@ int main(void)
 		test_open(more_vectors_or_another_kind_take_the_place_of_the_old),
 		test_open(bad_vectors_are_refused),
 		test_open(fewer_vectors_than_asked_for_are_none),
+		test_open(virtual_processors_connect_interrupts_beside_the_dispatcher),
 		test_open(closing_takes_interrupts_and_mappings_away),
 	};
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* BARs: their sizes, where a guest may put them, and accesses that trap. */
+#include <errno.h>
+
 #include "unit/vf/view_scene.h"
 
 static uint32_t size(struct scene *scene, uint32_t at)
@@ -216,6 +218,67 @@ static void accesses_out_of_a_bar_answer_all_ones(void **state)
 	}
 }
 
+static void an_address_is_a_register_of_the_bar_there(void **state)
+{
+	struct scene *scene = *state;
+	uint64_t offset = 0;
+	uint32_t bar = 7;
+
+	scene_place(scene);
+	assert_int_equal(
+		vio_view_translate(scene->view, BAR0_GPA + 0x2010, &bar, &offset), 0);
+	assert_int_equal(bar, 0);
+	assert_int_equal(offset, 0x2010);
+	assert_int_equal(vio_view_translate(scene->view, BAR2_GPA + BAR2_BYTES - 1,
+					    &bar, &offset),
+			 0);
+	assert_int_equal(bar, 2);
+	assert_int_equal(offset, BAR2_BYTES - 1);
+}
+
+static void an_address_beside_the_bars_is_no_register(void **state)
+{
+	struct scene *scene = *state;
+	static const uint64_t beside[] = { 0, BAR2_GPA - 1, BAR2_GPA + BAR2_BYTES,
+					   BAR0_GPA + BAR0_BYTES, UINT64_MAX };
+	uint64_t offset = 5;
+	uint32_t bar = 7;
+
+	scene_place(scene);
+	for (uint32_t i = 0; i < sizeof(beside) / sizeof(*beside); i++)
+		assert_int_equal(
+			vio_view_translate(scene->view, beside[i], &bar, &offset),
+			-ENOENT);
+	assert_int_equal(bar, 7);
+	assert_int_equal(offset, 5);
+}
+
+static void without_memory_enable_no_address_is_a_register(void **state)
+{
+	struct scene *scene = *state;
+	uint64_t offset;
+	uint32_t bar;
+
+	scene_place(scene);
+	vio_view_write(scene->view, 0x04, 0, 2);
+	assert_int_equal(vio_view_translate(scene->view, BAR2_GPA, &bar, &offset),
+			 -ENOENT);
+}
+
+static void a_detached_view_knows_where_its_registers_were(void **state)
+{
+	struct scene *scene = *state;
+	uint64_t offset;
+	uint32_t bar;
+
+	scene_place(scene);
+	assert_int_equal(vio_view_detach(scene->view, NULL), 0);
+	assert_int_equal(vio_view_translate(scene->view, BAR2_GPA + 4, &bar, &offset),
+			 0);
+	assert_int_equal(bar, 2);
+	assert_int_equal(offset, 4);
+}
+
 #define WITH_VIEW(test)                                                                \
 	cmocka_unit_test_setup_teardown(test, scene_open_view, scene_close)
 #define WITHOUT_VIEW(test)                                                             \
@@ -241,6 +304,10 @@ int main(void)
 		WITH_VIEW(trapped_accesses_reach_the_registers),
 		WITH_VIEW(registers_beside_the_table_are_the_devices),
 		WITH_VIEW(accesses_out_of_a_bar_answer_all_ones),
+		WITH_VIEW(an_address_is_a_register_of_the_bar_there),
+		WITH_VIEW(an_address_beside_the_bars_is_no_register),
+		WITH_VIEW(without_memory_enable_no_address_is_a_register),
+		WITH_VIEW(a_detached_view_knows_where_its_registers_were),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What of configuration space a guest sees, and what its writes do. */
+#include "ctx.h"
 #include "unit/vf/view_scene.h"
 
 static uint32_t get(struct scene *scene, uint32_t at, uint32_t n)
@@ -292,6 +293,43 @@ static void a_function_that_has_gone_answers_from_the_copy(void **state)
 	assert_null(scene_find(scene, BAR0_GPA)->hva);
 }
 
+struct log {
+	uint32_t n;
+	uint32_t level;
+	char text[256];
+};
+
+static void
+note_line(void *opaque, uint32_t level, const char *subsystem, const char *text)
+{
+	struct log *log = opaque;
+
+	assert_string_equal(subsystem, "vf");
+	assert_true(strlen(text) < sizeof(log->text));
+	strcpy(log->text, text);
+	log->level = level;
+	log->n++;
+}
+
+/* A guest that reads on and on must not fill the log. */
+static void a_function_that_has_gone_is_logged_once(void **state)
+{
+	struct scene *scene = *state;
+	struct log log = { 0 };
+
+	scene->ctx->env.log = note_line;
+	scene->ctx->env.log_opaque = &log;
+	scene->function.is_gone = 1;
+	assert_int_equal(get(scene, AT_VENDOR + 4, 4), 0x11223344);
+	assert_int_equal(log.n, 1);
+	assert_int_equal(log.level, VIO_LOG_WARNING);
+	assert_string_equal(log.text,
+			    "view: configuration space cannot be read: error 19");
+	for (int i = 0; i < 1000; i++)
+		(void)get(scene, AT_VENDOR + 4, 4);
+	assert_int_equal(log.n, 1);
+}
+
 #define WITH_VIEW(test)                                                                \
 	cmocka_unit_test_setup_teardown(test, scene_open_view, scene_close)
 #define WITHOUT_VIEW(test)                                                             \
@@ -324,6 +362,7 @@ int main(void)
 		WITHOUT_VIEW(a_function_without_flr_is_not_reset),
 		WITH_VIEW(device_control_stays_here),
 		WITH_VIEW(a_function_that_has_gone_answers_from_the_copy),
+		WITH_VIEW(a_function_that_has_gone_is_logged_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -49,7 +49,7 @@ int scene_open_ctx(struct scene *s, uint32_t flags)
 
 	if (ret)
 		return ret;
-	if (lends) {
+	if (lends && !(flags & SCENE_IDLE)) {
 		assert_int_equal(pthread_create(&s->thread, NULL, lend, s->ctx), 0);
 		s->has_thread = 1;
 	}
@@ -66,16 +66,20 @@ int scene_open_ctx(struct scene *s, uint32_t flags)
 	return 0;
 }
 
+void scene_abort(struct scene *s)
+{
+	assert_int_equal(vio_ctx_abort_work(s->ctx), 0);
+	if (s->has_thread)
+		pthread_join(s->thread, NULL);
+	s->has_thread = 0;
+	while (vio_ctx_dispatch(s->ctx, 16) > 0)
+		;
+}
+
 void scene_close_ctx(struct scene *s)
 {
-	if (s->has_thread) {
-		assert_int_equal(vio_ctx_abort_work(s->ctx), 0);
-		pthread_join(s->thread, NULL);
-		s->has_thread = 0;
-		/* What was aborted still comes in. */
-		while (vio_ctx_dispatch(s->ctx, 16) > 0)
-			;
-	}
+	if (s->has_thread)
+		scene_abort(s);
 	assert_int_equal(vio_ctx_destroy(s->ctx, NULL), 0);
 	vio_fault_verify(&s->fault);
 }
@@ -167,16 +171,21 @@ static void failed(void *opaque, struct vio_vfio *vfio)
 	s->n_failed++;
 }
 
-int scene_open(struct scene *s, uint32_t vf, struct vio_vfio **out)
+int scene_begin_open(struct scene *s, uint32_t vf, struct vio_vfio **out)
 {
 	struct vio_vfio_params params = VIO_VFIO_PARAMS_INIT;
-	int ret;
 
 	params.iommu = s->iommu;
 	params.requested = requested;
 	params.failed = failed;
 	params.opaque = s;
-	ret = vio_vfio_open(&s->vfs[vf], &params, out, scene_done, s, &s->end.err);
+	return vio_vfio_open(&s->vfs[vf], &params, out, scene_done, s, &s->end.err);
+}
+
+int scene_open(struct scene *s, uint32_t vf, struct vio_vfio **out)
+{
+	const int ret = scene_begin_open(s, vf, out);
+
 	return ret ? ret : scene_wait(s);
 }
 

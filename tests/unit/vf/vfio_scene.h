@@ -48,6 +48,7 @@ struct scene {
 #define SCENE_GROUPS    0u
 #define SCENE_IOMMUFD   (1u << 0)
 #define SCENE_NO_THREAD (1u << 1)
+#define SCENE_IDLE      (1u << 2) /* a thread is promised and does not come */
 
 struct scene *scene_create(uint32_t flags);
 /* Closes what is open, and checks that nothing is left. */
@@ -58,6 +59,9 @@ struct scene *scene_create_machine(uint32_t flags);
 int scene_open_ctx(struct scene *scene, uint32_t flags);
 void scene_close_ctx(struct scene *scene);
 void scene_destroy_machine(struct scene *scene);
+
+/* Tells the lent thread to return, and sees what that ends. */
+void scene_abort(struct scene *scene);
 
 /* cmocka's: *state is the scene. */
 int scene_set_up_groups(void **state);
@@ -70,6 +74,8 @@ void scene_done(void *opaque, int result, const struct vio_error *err);
 int scene_wait(struct scene *scene);
 
 int scene_open_iommu(struct scene *scene, uint32_t flags, struct vio_mem *mem);
+/* Begins it only: scene_wait() has the end. */
+int scene_begin_open(struct scene *scene, uint32_t vf, struct vio_vfio **out);
 int scene_open(struct scene *scene, uint32_t vf, struct vio_vfio **out);
 int scene_close(struct scene *scene, struct vio_vfio *vfio);
 
