@@ -405,6 +405,7 @@ static void a_change_of_the_number_that_begins_during_a_resume_is_seen(void **st
 	s->p.on_open_opaque = &intruder;
 	s->p.on_open = intrude;
 	assert_int_equal(resume_vf(s, NULL), -EBUSY);
+	s->p.on_open = NULL;
 	assert_int_equal(intruder.result, 0);
 	assert_int_equal(get_state(s), VIO_VF_PAUSED);
 	assert_int_equal(process_wait(&intruder.p, 0), 0);
