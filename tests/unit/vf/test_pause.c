@@ -10,14 +10,6 @@
 
 #define SECOND_NS UINT64_C(1000000000)
 
-static uint32_t get_state(const struct stage *s)
-{
-	struct vio_vf_info info = VIO_VF_INFO_INIT;
-
-	assert_int_equal(vio_vf_read_info(s->vf, &info), 0);
-	return info.state;
-}
-
 static void a_user_that_closes_is_paused_and_resumed(void **state)
 {
 	struct stage *s = *state;
