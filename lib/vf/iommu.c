@@ -323,9 +323,10 @@ int vio_iommu_foreach(struct vio_iommu *iommu,
 
 static size_t add_name(char names[NAMES_BYTES], size_t used, const char *name)
 {
-	if (used + strlen(name) + 1 >= NAMES_BYTES)
-		return used;
-	return used + (size_t)sprintf(names + used, " %s", name);
+	const size_t room = NAMES_BYTES - used;
+	const int n = snprintf(names + used, room, " %s", name);
+
+	return used + ((size_t)n < room ? (size_t)n : room - 1);
 }
 
 /* Those that keep it, as far as there is room: open, or about to be. */

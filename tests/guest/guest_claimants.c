@@ -323,9 +323,9 @@ static enum step find_step(uint32_t worker, int is_dead)
 
 static enum step find_rarest(void)
 {
-	enum step rarest = STEP_LOCKED;
+	enum step rarest = STEP_IDLE;
 
-	for (enum step step = STEP_LOCKED; step < STEPS; step++)
+	for (enum step step = STEP_IDLE; step < STEPS; step++)
 		if (hits[step] < hits[rarest])
 			rarest = step;
 	return rarest;
@@ -347,7 +347,7 @@ static uint32_t find_at(enum step wanted)
 	uint32_t i;
 	int is_locked;
 
-	if (wanted == STEP_LOCKED || wanted == STEP_RECOVERING) {
+	if (wanted <= STEP_LOCKED || wanted == STEP_RECOVERING) {
 		for (i = 0; i < WORKERS && find_step(i, 0) != wanted; i++)
 			;
 		return i;

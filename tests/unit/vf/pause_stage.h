@@ -43,6 +43,14 @@ static inline int teardown(void **state)
 	return 0;
 }
 
+static inline uint32_t get_state(const struct stage *s)
+{
+	struct vio_vf_info info = VIO_VF_INFO_INIT;
+
+	assert_int_equal(vio_vf_read_info(s->vf, &info), 0);
+	return info.state;
+}
+
 static inline int pause_vf(struct stage *s)
 {
 	return process_wait(&s->p,

@@ -10,14 +10,6 @@
 
 #define SECOND_NS UINT64_C(1000000000)
 
-static uint32_t get_state(const struct stage *s)
-{
-	struct vio_vf_info info = VIO_VF_INFO_INIT;
-
-	assert_int_equal(vio_vf_read_info(s->vf, &info), 0);
-	return info.state;
-}
-
 static void a_user_that_closes_is_paused_and_resumed(void **state)
 {
 	struct stage *s = *state;
@@ -405,6 +397,7 @@ static void a_change_of_the_number_that_begins_during_a_resume_is_seen(void **st
 	s->p.on_open_opaque = &intruder;
 	s->p.on_open = intrude;
 	assert_int_equal(resume_vf(s, NULL), -EBUSY);
+	s->p.on_open = NULL;
 	assert_int_equal(intruder.result, 0);
 	assert_int_equal(get_state(s), VIO_VF_PAUSED);
 	assert_int_equal(process_wait(&intruder.p, 0), 0);

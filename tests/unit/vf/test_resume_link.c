@@ -4,6 +4,9 @@
  * the number of VFs has changed. Time is the test's, so that each look at the link is
  * one that it allows.
  */
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include "pause_stage.h"
 
 #define VF_NAME    "0000:01:10.0"
@@ -194,6 +197,41 @@ static void a_timer_that_cannot_be_set_is_closed(void **state)
 	assert_int_equal(link.n_looks, 1);
 }
 
+/* Whoever looks is the last work of the lent thread. */
+static int show_and_abort(void *opaque, char *buf, size_t n)
+{
+	struct link *link = opaque;
+
+	link->n_looks++;
+	assert_int_equal(vio_ctx_abort_work(link->stage->p.ctx), 0);
+	return snprintf(buf, n, "0\n");
+}
+
+/* Nothing but a hand-over gives such a VF away, see vio_ctx_abort_work(). */
+static void detach(struct stage *s)
+{
+	int sockets[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
+	assert_int_equal(vio_vf_detach(s->vf, sockets[0], &s->err), 0);
+	s->vf = NULL;
+	close(sockets[0]);
+	close(sockets[1]);
+}
+
+static void without_a_thread_nobody_looks_again(void **state)
+{
+	struct stage *s = *state;
+	struct link link;
+
+	prepare(&link, s);
+	replace_carrier(&link, show_and_abort);
+	assert_int_equal(resume_over_time(s), -EOPNOTSUPP);
+	assert_int_equal(link.n_looks, 1);
+	assert_int_equal(get_state(s), VIO_VF_PAUSED);
+	detach(s);
+}
+
 /* What is there already need not be set again. */
 static void a_rate_that_stayed_does_not_look_for_the_link(void **state)
 {
@@ -207,26 +245,20 @@ static void a_rate_that_stayed_does_not_look_for_the_link(void **state)
 	assert_int_equal(link.n_looks, 0);
 }
 
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_rate_waits_for_the_link, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(
-			a_link_that_never_comes_is_waited_for_no_longer_than_10_s,
-			setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			an_interface_that_is_down_is_not_waited_for, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			a_pf_without_an_interface_is_not_waited_for, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			a_rate_that_stayed_does_not_look_for_the_link, setup, teardown),
-		cmocka_unit_test_setup_teardown(an_interface_that_goes_ends_the_wait,
-						setup, teardown),
-		cmocka_unit_test_setup_teardown(without_a_timer_there_is_no_wait, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(a_timer_that_cannot_be_set_is_closed,
-						setup, teardown),
+		TEST(a_rate_waits_for_the_link),
+		TEST(a_link_that_never_comes_is_waited_for_no_longer_than_10_s),
+		TEST(an_interface_that_is_down_is_not_waited_for),
+		TEST(a_pf_without_an_interface_is_not_waited_for),
+		TEST(a_rate_that_stayed_does_not_look_for_the_link),
+		TEST(an_interface_that_goes_ends_the_wait),
+		TEST(without_a_thread_nobody_looks_again),
+		TEST(without_a_timer_there_is_no_wait),
+		TEST(a_timer_that_cannot_be_set_is_closed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
