@@ -13,7 +13,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${VIO_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/libvio}
 build=$cache/demo-$(cksum <<<"$root" | cut -d' ' -f1)
 log=$build.log
-packages=(gcc libc6-dev meson pkgconf liburing-dev libcmocka-dev debian-archive-keyring)
+packages=(gcc libc6-dev meson pkgconf liburing-dev libnl-route-3-dev libcmocka-dev
+	debian-archive-keyring)
 lines=0
 
 # shellcheck source=tests/guest/host.sh
@@ -62,7 +63,8 @@ install_packages()
 build_programs()
 {
 	say build "libvio, vio-blk and vioctl"
-	[[ -f $build/build.ninja ]] || meson setup "$build" "$root" >>"$log" 2>&1
+	[[ -f $build/build.ninja ]] || meson setup "$build" "$root" \
+		-Dliburing=enabled -Dlibnl=enabled >>"$log" 2>&1
 	meson compile -C "$build" vio-blk vioctl guest_files \
 		guest_rate >>"$log" 2>&1
 }
