@@ -27,4 +27,10 @@ static inline void vio_meter_add(uint64_t *counter, uint64_t n)
 	__atomic_store_n(counter, vio_meter_get(counter) + n, __ATOMIC_RELAXED);
 }
 
+/* For a count that is kept elsewhere. */
+static inline void vio_meter_set(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, n, __ATOMIC_RELAXED);
+}
+
 #endif /* VIO_CORE_METER_H */
