@@ -67,7 +67,7 @@ FIELD(vio_ctx_params, log_opaque, 32, 8);
 FIELD(vio_ctx_params, clock, 40, 8);
 FIELD(vio_ctx_params, clock_opaque, 48, 8);
 
-SIZE(vio_meters, 56);
+SIZE(vio_meters, 96);
 FIELD(vio_meters, size, 0, 4);
 FIELD(vio_meters, flags, 4, 4);
 FIELD(vio_meters, bytes, 8, 8);
@@ -76,6 +76,11 @@ FIELD(vio_meters, kicks, 24, 8);
 FIELD(vio_meters, descs, 32, 8);
 FIELD(vio_meters, service_ns, 40, 8);
 FIELD(vio_meters, faults, 48, 8);
+FIELD(vio_meters, refused, 56, 8);
+FIELD(vio_meters, lent_bytes, 64, 8);
+FIELD(vio_meters, lent_ops, 72, 8);
+FIELD(vio_meters, borrowed_bytes, 80, 8);
+FIELD(vio_meters, borrowed_ops, 88, 8);
 
 SIZE(vio_driver_buf, 16);
 FIELD(vio_driver_buf, addr, 0, 8);
