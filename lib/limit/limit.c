@@ -67,7 +67,7 @@ static bool has_child(const struct vio_limit *parent, const char *name)
 	return false;
 }
 
-/* The first number that no sibling has. */
+/* Without one: "limit", of a child with the first number that no sibling has. */
 static void set_name(struct vio_limit *limit, const char *name)
 {
 	const struct vio_limit *parent = limit->parent;
@@ -76,10 +76,10 @@ static void set_name(struct vio_limit *limit, const char *name)
 		snprintf(limit->name, sizeof(limit->name), "%s", name);
 		return;
 	}
-	do
-		snprintf(limit->name, sizeof(limit->name), "%u",
-			 limit->tree->n_names++);
-	while (parent && has_child(parent, limit->name));
+	snprintf(limit->name, sizeof(limit->name), "limit");
+	while (parent && has_child(parent, limit->name))
+		snprintf(limit->name, sizeof(limit->name), "limit%u",
+			 ++limit->tree->n_names);
 }
 
 static struct vio_limit *

@@ -63,6 +63,7 @@ struct vio_share {
 	uint64_t owed;    /* assured and not yet given, as the parent had none */
 	uint64_t pace;    /* units a second that it can count on at present */
 	uint64_t ask;     /* credit that a refused request needs */
+	uint64_t noted;   /* spent since the last sweep, and accounted for */
 	int64_t behind;   /* of its part of what was lent, in 2^-16 units */
 	bool is_source;   /* has a ceiling, and its parent none */
 	bool is_fresh;    /* has a ceiling since now: what it has is its fund */
@@ -87,7 +88,6 @@ struct vio_tree {
 	uint32_t n_nodes;
 	uint32_t n_refs; /* atomic: limits and leases */
 	uint32_t n_names; /* given to limits without one */
-	uint32_t turn;    /* whose unit is next where there are fewer than children */
 	uint64_t last_ns; /* of the last sweep */
 	uint64_t slack_ns; /* spending is known to have happened no later after it */
 
@@ -164,6 +164,9 @@ void vio_sweep_note_spent(struct vio_limit *leaf, int i, uint64_t units);
 
 /* share.c: divides the pool of @parent among its children. Of a sweep. */
 void vio_share_divide(struct vio_limit *parent, int i);
+
+/* rescue.c: ends waiting in a circle, if there is any. Of a sweep. */
+void vio_rescue(struct vio_tree *tree, int i);
 
 /* The time by which @need is there, from the last sweep on. Under the lock. */
 uint64_t vio_share_get_ready_ns(const struct vio_limit *leaf, int i, uint64_t need);

@@ -198,16 +198,27 @@ void vio_share_divide(struct vio_limit *parent, int i)
 	}
 }
 
-/* From the last sweep on. */
+/* A full burst earns nothing in the slack, even if some was spent: see sweep.c. */
+static uint64_t find_source_wait_ns(const struct vio_share *share, uint64_t missing,
+				    uint64_t slack_ns)
+{
+	struct vio_curve later = share->ceiling;
+	uint64_t early = vio_curve_earn(&later, slack_ns);
+	uint64_t gain = vio_min_u64(early, share->config.burst - share->allowed);
+	uint64_t wait_ns;
+
+	if (missing <= gain)
+		return vio_curve_get_wait_ns(&share->ceiling, missing);
+	wait_ns = vio_curve_get_wait_ns(&later, missing - gain);
+	return vio_add_u64(wait_ns, slack_ns, &wait_ns) ? wait_ns : UINT64_MAX;
+}
+
+/* From the last sweep on, of a limit that has its credit from its parent. */
 static uint64_t find_wait_ns(const struct vio_share *share, uint64_t need,
-			     uint64_t credit)
+			     uint64_t missing)
 {
 	const struct vio_curve pace = { share->pace, 0 };
-	uint64_t missing = need - credit;
 	uint64_t wait_ns, ceiling_ns = 0;
-
-	if (share->is_source)
-		return vio_curve_get_wait_ns(&share->ceiling, missing);
 
 	wait_ns = vio_curve_get_wait_ns(&share->assured,
 					missing - vio_min_u64(missing, share->owed));
@@ -230,7 +241,11 @@ uint64_t vio_share_get_ready_ns(const struct vio_limit *leaf, int i, uint64_t ne
 
 	if (!need || vio_share_is_open(&leaf->share[i]) || credit >= need)
 		return 0;
-	wait_ns = find_wait_ns(&leaf->share[i], need, credit);
+	if (leaf->share[i].is_source)
+		wait_ns = find_source_wait_ns(&leaf->share[i], need - credit,
+					      tree->slack_ns);
+	else
+		wait_ns = find_wait_ns(&leaf->share[i], need, need - credit);
 	if (tree->n_nodes > 1)
 		wait_ns = vio_max_u64(wait_ns, VIO_NODE_STEP_NS);
 	return vio_add_u64(tree->last_ns, wait_ns, &ready_ns) ? ready_ns : UINT64_MAX;

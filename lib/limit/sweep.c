@@ -63,6 +63,26 @@ static void begin_fund(struct vio_share *share)
 	share->is_fresh = false;
 }
 
+/* Who was served will want as much again, and somewhat more. */
+static void foresee(struct vio_limit *limit, struct vio_share *share, uint64_t spent)
+{
+	if (spent)
+		share->ask = 0;
+	spent += share->noted;
+	if (spent)
+		limit->is_active = true;
+	share->want = 2 * spent;
+}
+
+/* What the children lack and the pool does not have; want is the sum of it so far. */
+static uint64_t find_lack(const struct vio_limit *limit, int i)
+{
+	uint64_t pool = __atomic_load_n(&limit->credit[i], __ATOMIC_RELAXED);
+	uint64_t lack = limit->share[i].want;
+
+	return lack > pool ? lack - pool : 0;
+}
+
 static void collect_spent(struct vio_limit *limit, int i, const struct spans *spans)
 {
 	struct vio_share *share = &limit->share[i];
@@ -78,12 +98,18 @@ static void collect_spent(struct vio_limit *limit, int i, const struct spans *sp
 	share->due = share->owed;
 	share->due += vio_curve_earn(&share->assured, spans->slack_ns);
 	share->due += vio_curve_earn(&share->assured, spans->rest_ns);
-	if (!vio_limit_is_leaf(limit) || spent <= 0)
-		return;
-	/* Served; and it will want as much again, and somewhat more. */
-	limit->is_active = true;
-	share->ask = 0;
-	share->want = 2 * (uint64_t)spent;
+	if (vio_limit_is_leaf(limit))
+		foresee(limit, share, spent > 0 ? (uint64_t)spent : 0);
+	else
+		share->want = share->now + find_lack(limit, i);
+	share->noted = 0;
+}
+
+static uint64_t find_rise(const struct vio_share *share)
+{
+	uint64_t want = vio_min_u64(share->want, share->allowed);
+
+	return want > share->now ? want - share->now : 0;
 }
 
 static void report_up(struct vio_limit *limit)
@@ -99,7 +125,7 @@ static void report_up(struct vio_limit *limit)
 		if (vio_share_is_open(&parent->share[i]))
 			continue;
 		parent->share[i].now += share->now;
-		parent->share[i].want += vio_min_u64(share->want, share->allowed);
+		parent->share[i].want += find_rise(share);
 	}
 }
 
@@ -180,6 +206,8 @@ void vio_sweep(struct vio_tree *tree, uint64_t now_ns)
 			give_out(limit_at(at), i);
 		count_loans(limit_at(at));
 	}
+	for (int i = 0; tree->n_nodes > 1 && i < VIO_NODE_N_CURVES; i++)
+		vio_rescue(tree, i);
 	vio_tree_set_next_sweep(tree);
 }
 
@@ -192,6 +220,7 @@ void vio_sweep_note_spent(struct vio_limit *leaf, int i, uint64_t units)
 
 		share->fund -= units;
 		share->spent += (int64_t)units;
+		share->noted += units;
 		share->allowed -= vio_min_u64(units, share->allowed);
 	}
 }

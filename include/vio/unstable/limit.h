@@ -98,7 +98,7 @@ struct vio_limit_params {
 	/**
 	 * Shown in errors and metrics, and how a saved state finds its limit: 1 to
 	 * VIO_LIMIT_NAME_MAX characters of printable ASCII but '/', unlike those of
-	 * its siblings; copied. NULL: a number.
+	 * its siblings; copied. NULL: "limit", with a number behind if need be.
 	 */
 	const char *name;
 	struct vio_dom
