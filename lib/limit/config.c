@@ -18,8 +18,8 @@
 #include "limit/node.h"
 
 #define BURST_MAX        (UINT64_C(1) << 40)
-#define BURSTS_PER_SEC   10 /* by default; a timer fires well within 100 ms */
-#define QUANTA_PER_BURST 16 /* by default; so many leases share a burst fairly */
+#define BURSTS_PER_SEC   10  /* by default; a timer fires well within 100 ms */
+#define QUANTA_PER_BURST 16  /* by default; so many leases share a burst fairly */
 #define WEIGHT           100 /* by default */
 /* Of a burst: what may be lost of it, see sweep.c. */
 #define SLACKS_PER_BURST 64
@@ -51,16 +51,14 @@ struct given {
 	uint64_t assured;
 };
 
-static struct given
-get_given(const struct vio_limit_params *p, uint32_t offload, int i)
+static struct given get_given(const struct vio_limit_params *p, uint32_t offload, int i)
 {
-	struct given given = i == VIO_NODE_BYTES
-				     ? (struct given){ p->bytes_per_sec, p->burst_bytes,
-						       p->quantum_bytes,
-						       p->assured_bytes_per_sec }
-				     : (struct given){ p->ops_per_sec, p->burst_ops,
-						       p->quantum_ops,
-						       p->assured_ops_per_sec };
+	struct given given =
+		i == VIO_NODE_BYTES
+			? (struct given){ p->bytes_per_sec, p->burst_bytes,
+					  p->quantum_bytes, p->assured_bytes_per_sec }
+			: (struct given){ p->ops_per_sec, p->burst_ops, p->quantum_ops,
+					  p->assured_ops_per_sec };
 
 	if (offload & (1u << i))
 		given = (struct given){ 0 };
@@ -139,10 +137,11 @@ static int resolve_burst(struct vio_limit *limit, int i, const struct given *giv
 	struct vio_share_config *next = &limit->next[i];
 	uint64_t most = find_burst_most(limit, i);
 
-	next->burst = given->burst ? given->burst
-				   : vio_min_u64(most,
-						 vio_max_u64(next->rate / BURSTS_PER_SEC,
-							     dimension->burst_least));
+	next->burst =
+		given->burst
+			? given->burst
+			: vio_min_u64(most, vio_max_u64(next->rate / BURSTS_PER_SEC,
+							dimension->burst_least));
 	return check_most(limit->name, dimension->burst_name, given->burst, most,
 			  get_parent_rate(limit, i) ? "half of the parent's, " : "",
 			  err);
@@ -155,8 +154,8 @@ static int resolve_quantum(struct vio_limit *limit, int i, const struct given *g
 	const struct dimension *dimension = &dimensions[i];
 	struct vio_share_config *next = &limit->next[i];
 	uint64_t most = next->rate || given->burst ? next->burst : BURST_MAX;
-	uint64_t by_default = vio_min_u64(next->burst / QUANTA_PER_BURST,
-					  dimension->quantum_most);
+	uint64_t by_default =
+		vio_min_u64(next->burst / QUANTA_PER_BURST, dimension->quantum_most);
 
 	next->quantum = given->quantum ? given->quantum : by_default;
 	/* A refill without a ceiling is bounded all the same: see take_open(). */
@@ -223,8 +222,8 @@ static int check_promises(const struct vio_limit *limit, int i, struct vio_error
 	struct vio_limit *child;
 	uint64_t sum = 0;
 
-	VIO_LIMIT_FOREACH_CHILD (child, limit)
-		sum += child->next[i].assured;
+	VIO_LIMIT_FOREACH_CHILD(child, limit)
+	sum += child->next[i].assured;
 	if (sum <= has)
 		return 0;
 	return vio_fail(err, -EINVAL,
@@ -288,8 +287,7 @@ void vio_config_apply(struct vio_tree *tree)
 
 	tree->slack_ns = VIO_LIMIT_EPOCH_NS;
 	for (at = tree->nodes.next; at != &tree->nodes; at = at->next) {
-		struct vio_limit *limit =
-			VIO_CONTAINER_OF(at, struct vio_limit, node);
+		struct vio_limit *limit = VIO_CONTAINER_OF(at, struct vio_limit, node);
 
 		limit->weight = limit->params.weight;
 		for (int i = 0; i < VIO_NODE_N_CURVES; i++) {

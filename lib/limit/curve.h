@@ -12,7 +12,7 @@
 #define VIO_CURVE_NS_PER_SEC UINT64_C(1000000000)
 
 /* More than any burst; what a step earns beyond it is lost in any case. */
-#define VIO_CURVE_MOST       (UINT64_C(1) << 61)
+#define VIO_CURVE_MOST (UINT64_C(1) << 61)
 
 struct vio_curve {
 	uint64_t rate;     /* units a second */

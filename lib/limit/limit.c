@@ -61,9 +61,9 @@ static bool has_child(const struct vio_limit *parent, const char *name)
 {
 	const struct vio_limit *child;
 
-	VIO_LIMIT_FOREACH_CHILD (child, parent)
-		if (!strcmp(child->name, name))
-			return true;
+	VIO_LIMIT_FOREACH_CHILD(child, parent)
+	if (!strcmp(child->name, name))
+		return true;
 	return false;
 }
 
@@ -116,8 +116,8 @@ static void unlink_node(struct vio_limit *limit)
 }
 
 /* It is let into the tree on trial; what the parameters come to decides. */
-static int try_node(struct vio_limit *limit, struct vio_limit *parent,
-		    struct vio_error *err)
+static int
+try_node(struct vio_limit *limit, struct vio_limit *parent, struct vio_error *err)
 {
 	struct vio_tree *tree = limit->tree;
 	int ret;
@@ -130,7 +130,8 @@ static int try_node(struct vio_limit *limit, struct vio_limit *parent,
 	}
 	for (int i = 0; i < VIO_NODE_N_CURVES; i++) {
 		limit->share[i].config.rate = limit->next[i].rate;
-		limit->share[i].allowed = limit->next[i].rate ? limit->next[i].burst : 0;
+		limit->share[i].allowed =
+			limit->next[i].rate ? limit->next[i].burst : 0;
 	}
 	vio_config_apply(tree);
 	limit->params.name = limit->name;
@@ -175,8 +176,8 @@ int vio_limit_create(struct vio_ctx *ctx, const struct vio_limit_params *params,
 }
 
 /* Under the lock. */
-static int check_parent(const struct vio_limit *parent, const char *name,
-			struct vio_error *err)
+static int
+check_parent(const struct vio_limit *parent, const char *name, struct vio_error *err)
 {
 	if (is_gone(parent))
 		return vio_fail(err, -ESTALE, "%s: it is destroyed", parent->name);

@@ -106,15 +106,14 @@ take_both(struct vio_limit *limit, const struct vio_units *need, struct vio_unit
 	if (!take_one(limit, VIO_NODE_BYTES, need->n[VIO_NODE_BYTES],
 		      &out->n[VIO_NODE_BYTES]))
 		return false;
-	if (take_one(limit, VIO_NODE_OPS, need->n[VIO_NODE_OPS],
-		     &out->n[VIO_NODE_OPS]))
+	if (take_one(limit, VIO_NODE_OPS, need->n[VIO_NODE_OPS], &out->n[VIO_NODE_OPS]))
 		return true;
 	put_back(limit, VIO_NODE_BYTES, out->n[VIO_NODE_BYTES]);
 	return false;
 }
 
-static uint64_t find_ready_ns(const struct vio_limit *limit,
-			      const struct vio_units *need)
+static uint64_t
+find_ready_ns(const struct vio_limit *limit, const struct vio_units *need)
 {
 	uint64_t ready_ns = 0;
 
@@ -125,8 +124,8 @@ static uint64_t find_ready_ns(const struct vio_limit *limit,
 }
 
 /* It is asked again by @ready_ns, or somewhat later: until then credit is kept. */
-static void note_ask(struct vio_limit *limit, const struct vio_units *need,
-		     uint64_t ready_ns)
+static void
+note_ask(struct vio_limit *limit, const struct vio_units *need, uint64_t ready_ns)
 {
 	const uint64_t grace_ns = 16 * VIO_LIMIT_EPOCH_NS;
 
@@ -136,8 +135,8 @@ static void note_ask(struct vio_limit *limit, const struct vio_units *need,
 		limit->ask_until_ns = UINT64_MAX;
 }
 
-static int refuse(struct vio_limit *limit, const struct vio_units *need,
-		  uint64_t *out_retry_at_ns)
+static int
+refuse(struct vio_limit *limit, const struct vio_units *need, uint64_t *out_retry_at_ns)
 {
 	uint64_t ready_ns = find_ready_ns(limit, need);
 

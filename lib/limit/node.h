@@ -44,6 +44,9 @@ struct vio_units {
 	uint64_t n[VIO_NODE_N_CURVES];
 };
 
+/* Parts of what is lent are counted in so small a fraction of a unit. */
+#define VIO_SHARE_BEHIND_SHIFT 16
+
 /* What parameters come to, one dimension. Rate 0: no ceiling here or above. */
 struct vio_share_config {
 	uint64_t rate;
@@ -64,7 +67,7 @@ struct vio_share {
 	uint64_t pace;    /* units a second that it can count on at present */
 	uint64_t ask;     /* credit that a refused request needs */
 	uint64_t noted;   /* spent since the last sweep, and accounted for */
-	int64_t behind;   /* of its part of what was lent, in 2^-16 units */
+	int64_t behind;   /* of its part of what is lent, see below */
 	bool is_source;   /* has a ceiling, and its parent none */
 	bool is_fresh;    /* has a ceiling since now: what it has is its fund */
 
@@ -76,7 +79,7 @@ struct vio_share {
 
 	/* Statistics; spent goes below 0 if more is refunded than was taken. */
 	int64_t spent;
-	uint64_t past;    /* by children that are destroyed */
+	uint64_t past; /* by children that are destroyed */
 	uint64_t lent;
 	uint64_t borrowed;
 };
@@ -86,9 +89,9 @@ struct vio_tree {
 	pthread_mutex_t lock;
 	struct vio_list nodes; /* parents before their children */
 	uint32_t n_nodes;
-	uint32_t n_refs; /* atomic: limits and leases */
-	uint32_t n_names; /* given to limits without one */
-	uint64_t last_ns; /* of the last sweep */
+	uint32_t n_refs;   /* atomic: limits and leases */
+	uint32_t n_names;  /* given to limits without one */
+	uint64_t last_ns;  /* of the last sweep */
 	uint64_t slack_ns; /* spending is known to have happened no later after it */
 
 	/* Read by every refill, written by a sweep. */
@@ -107,7 +110,7 @@ struct vio_limit {
 
 	/* Under the lock. */
 	struct vio_share share[VIO_NODE_N_CURVES];
-	struct vio_limit_params params; /* as given, the name apart */
+	struct vio_limit_params params;                  /* as given, the name apart */
 	struct vio_share_config next[VIO_NODE_N_CURVES]; /* while configuring */
 	struct vio_list node;                            /* of the tree */
 	struct vio_list sibling;

@@ -3,7 +3,7 @@
  * Requests that together need more than a parent's burst could wait for each other for
  * ever: each has a part of the credit, nobody enough, and the parent is full and earns
  * no more. Then whoever lacks least is given what the others hold beyond what is
- * theirs to keep; having spent it, it is the one that lacks most.
+ * theirs to keep. It counts as lent to it by them, and they get it back first.
  */
 #include "core/bits.h"
 #include "limit/node.h"
@@ -63,6 +63,21 @@ static bool is_under(const struct vio_limit *limit, const struct vio_limit *abov
 	return limit != NULL;
 }
 
+/* Somebody has what it asked for and is about to spend it: nobody is stuck. */
+static bool has_served(struct vio_tree *tree, const struct vio_limit *above, int i)
+{
+	struct vio_list *at;
+
+	for (at = tree->nodes.next; at != &tree->nodes; at = at->next) {
+		const struct vio_limit *leaf = limit_at(at);
+
+		if (vio_limit_is_leaf(leaf) && leaf->is_active && leaf->share[i].ask &&
+		    !find_lack(leaf, i) && is_under(leaf, above))
+			return true;
+	}
+	return false;
+}
+
 /* Of all limits between a leaf and @above. */
 static void change_funds(struct vio_limit *leaf, const struct vio_limit *above, int i,
 			 uint64_t plus, uint64_t minus)
@@ -72,8 +87,26 @@ static void change_funds(struct vio_limit *leaf, const struct vio_limit *above, 
 	leaf->share[i].now += plus - minus;
 }
 
-static uint64_t take_from(struct vio_limit *leaf, const struct vio_limit *above, int i,
-			  uint64_t most)
+/* Of two leaves, the limits above them that have the same parent. */
+static struct vio_limit *
+find_branch(struct vio_limit *leaf, const struct vio_limit *other)
+{
+	while (!is_under(other, leaf->parent))
+		leaf = leaf->parent;
+	return leaf;
+}
+
+static void
+count_help(struct vio_limit *from, struct vio_limit *to, int i, uint64_t units)
+{
+	int64_t parts = (int64_t)(units << VIO_SHARE_BEHIND_SHIFT);
+
+	find_branch(from, to)->share[i].behind += parts;
+	find_branch(to, from)->share[i].behind -= parts;
+}
+
+static uint64_t
+take_from(struct vio_limit *leaf, const struct vio_limit *above, int i, uint64_t most)
 {
 	const struct vio_share *share = &leaf->share[i];
 	uint64_t kept = share->config.kept;
@@ -94,6 +127,8 @@ void vio_rescue(struct vio_tree *tree, int i)
 	if (!needy)
 		return;
 	above = find_full(needy, i);
+	if (has_served(tree, above, i))
+		return;
 	lack = find_lack(needy, i);
 	for (at = tree->nodes.next; lack && at != &tree->nodes; at = at->next) {
 		struct vio_limit *leaf = limit_at(at);
@@ -104,6 +139,7 @@ void vio_rescue(struct vio_tree *tree, int i)
 		got = take_from(leaf, above, i, lack);
 		vio_node_add_credit(needy, i, got);
 		change_funds(needy, above, i, got, 0);
+		count_help(leaf, needy, i, got);
 		lack -= got;
 	}
 }

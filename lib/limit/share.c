@@ -9,15 +9,14 @@
 #include "core/bits.h"
 #include "limit/node.h"
 
-#define BEHIND_SHIFT 16
-/* Far more than any remainder, and far from overflowing. */
-#define BEHIND_MOST  (INT64_C(1) << 40)
+/* Of the largest burst, and far from overflowing. */
+#define BEHIND_MOST (INT64_C(1) << 60)
 
 static uint64_t find_room(const struct vio_limit *child, const struct vio_share *share)
 {
-	uint64_t most = child->is_active ? share->allowed
-					 : vio_min_u64(share->config.kept,
-						       share->allowed);
+	uint64_t most = child->is_active
+				? share->allowed
+				: vio_min_u64(share->config.kept, share->allowed);
 
 	return most > share->now ? most - share->now : 0;
 }
@@ -28,7 +27,8 @@ static uint64_t sum_due(struct vio_limit *parent, int i)
 	struct vio_limit *child;
 	uint64_t sum = 0;
 
-	VIO_LIMIT_FOREACH_CHILD (child, parent) {
+	VIO_LIMIT_FOREACH_CHILD(child, parent)
+	{
 		struct vio_share *share = &child->share[i];
 		uint64_t room = find_room(child, share);
 
@@ -48,7 +48,8 @@ static uint64_t pay_assured(struct vio_limit *parent, int i, uint64_t pool)
 	uint64_t left = pool;
 	struct vio_limit *child;
 
-	VIO_LIMIT_FOREACH_CHILD (child, parent) {
+	VIO_LIMIT_FOREACH_CHILD(child, parent)
+	{
 		struct vio_share *share = &child->share[i];
 
 		share->given = sum <= pool ? share->due
@@ -74,9 +75,9 @@ static uint64_t sum_weights(struct vio_limit *parent, int i)
 	struct vio_limit *child;
 	uint64_t sum = 0;
 
-	VIO_LIMIT_FOREACH_CHILD (child, parent)
-		if (find_wish(child, i))
-			sum += child->weight;
+	VIO_LIMIT_FOREACH_CHILD(child, parent)
+	if (find_wish(child, i))
+		sum += child->weight;
 	return sum;
 }
 
@@ -94,13 +95,14 @@ static uint64_t lend_round(struct vio_limit *parent, int i, uint64_t pool)
 	uint64_t lent = 0;
 	struct vio_limit *child;
 
-	VIO_LIMIT_FOREACH_CHILD (child, parent) {
+	VIO_LIMIT_FOREACH_CHILD(child, parent)
+	{
 		uint64_t wish = find_wish(child, i);
 
 		if (wish)
-			lent += lend_to(&child->share[i],
-					vio_min_u64(wish, vio_curve_scale(
-								  pool, child->weight,
+			lent += lend_to(
+				&child->share[i],
+				vio_min_u64(wish, vio_curve_scale(pool, child->weight,
 								  weights)));
 	}
 	return lent;
@@ -112,7 +114,8 @@ static struct vio_limit *find_behind(struct vio_limit *parent, int i, uint64_t u
 	uint64_t weights = sum_weights(parent, i);
 	struct vio_limit *child, *last = NULL;
 
-	VIO_LIMIT_FOREACH_CHILD (child, parent) {
+	VIO_LIMIT_FOREACH_CHILD(child, parent)
+	{
 		struct vio_share *share = &child->share[i];
 		uint64_t part;
 
@@ -120,7 +123,8 @@ static struct vio_limit *find_behind(struct vio_limit *parent, int i, uint64_t u
 			share->behind = 0;
 			continue;
 		}
-		part = vio_curve_scale(units << BEHIND_SHIFT, child->weight, weights);
+		part = vio_curve_scale(units << VIO_SHARE_BEHIND_SHIFT, child->weight,
+				       weights);
 		if (share->behind < BEHIND_MOST)
 			share->behind += (int64_t)part;
 		if (!last || share->behind > last->share[i].behind)
@@ -140,13 +144,34 @@ static void lend_rest(struct vio_limit *parent, int i, uint64_t pool)
 	units = vio_min_u64(pool, find_wish(child, i));
 	lend_to(&child->share[i], units);
 	if (child->share[i].behind > -BEHIND_MOST)
-		child->share[i].behind -= (int64_t)(units << BEHIND_SHIFT);
+		child->share[i].behind -= (int64_t)(units << VIO_SHARE_BEHIND_SHIFT);
+}
+
+/* What was taken from a child to help another comes back first. Returns the rest. */
+static uint64_t lend_back(struct vio_limit *parent, int i, uint64_t pool)
+{
+	struct vio_limit *child;
+
+	VIO_LIMIT_FOREACH_CHILD(child, parent)
+	{
+		struct vio_share *share = &child->share[i];
+		uint64_t behind, units;
+
+		if (share->behind < INT64_C(1) << VIO_SHARE_BEHIND_SHIFT)
+			continue;
+		behind = (uint64_t)share->behind >> VIO_SHARE_BEHIND_SHIFT;
+		units = vio_min_u64(vio_min_u64(pool, behind), find_wish(child, i));
+		share->behind -= (int64_t)(units << VIO_SHARE_BEHIND_SHIFT);
+		pool -= lend_to(share, units);
+	}
+	return pool;
 }
 
 static void lend(struct vio_limit *parent, int i, uint64_t pool)
 {
 	uint64_t lent;
 
+	pool = lend_back(parent, i, pool);
 	do {
 		lent = pool ? lend_round(parent, i, pool) : 0;
 		pool -= lent;
@@ -162,22 +187,24 @@ static void set_paces(struct vio_limit *parent, int i)
 	uint64_t promised = 0, weights = 0;
 	struct vio_limit *child;
 
-	VIO_LIMIT_FOREACH_CHILD (child, parent) {
+	VIO_LIMIT_FOREACH_CHILD(child, parent)
+	{
 		if (child->is_active) {
 			promised += child->share[i].config.assured;
 			weights += child->weight;
 		}
 	}
-	VIO_LIMIT_FOREACH_CHILD (child, parent) {
+	VIO_LIMIT_FOREACH_CHILD(child, parent)
+	{
 		struct vio_share *share = &child->share[i];
 		uint64_t own = share->config.assured;
 		uint64_t all = promised + (child->is_active ? 0 : own);
 		uint64_t sum = weights + (child->is_active ? 0 : child->weight);
 		uint64_t rest = pace > all ? pace - all : 0;
 
-		share->pace = vio_min_u64(share->config.rate,
-					  own + vio_curve_scale(rest, child->weight,
-								sum));
+		share->pace =
+			vio_min_u64(share->config.rate,
+				    own + vio_curve_scale(rest, child->weight, sum));
 	}
 }
 
@@ -189,7 +216,8 @@ void vio_share_divide(struct vio_limit *parent, int i)
 
 	lend(parent, i, pay_assured(parent, i, pool));
 	set_paces(parent, i);
-	VIO_LIMIT_FOREACH_CHILD (child, parent) {
+	VIO_LIMIT_FOREACH_CHILD(child, parent)
+	{
 		struct vio_share *share = &child->share[i];
 
 		vio_node_cut_credit(parent, i, share->given);
@@ -199,8 +227,8 @@ void vio_share_divide(struct vio_limit *parent, int i)
 }
 
 /* A full burst earns nothing in the slack, even if some was spent: see sweep.c. */
-static uint64_t find_source_wait_ns(const struct vio_share *share, uint64_t missing,
-				    uint64_t slack_ns)
+static uint64_t
+find_source_wait_ns(const struct vio_share *share, uint64_t missing, uint64_t slack_ns)
 {
 	struct vio_curve later = share->ceiling;
 	uint64_t early = vio_curve_earn(&later, slack_ns);
@@ -214,8 +242,8 @@ static uint64_t find_source_wait_ns(const struct vio_share *share, uint64_t miss
 }
 
 /* From the last sweep on, of a limit that has its credit from its parent. */
-static uint64_t find_wait_ns(const struct vio_share *share, uint64_t need,
-			     uint64_t missing)
+static uint64_t
+find_wait_ns(const struct vio_share *share, uint64_t need, uint64_t missing)
 {
 	const struct vio_curve pace = { share->pace, 0 };
 	uint64_t wait_ns, ceiling_ns = 0;
@@ -227,8 +255,8 @@ static uint64_t find_wait_ns(const struct vio_share *share, uint64_t need,
 		wait_ns = vio_min_u64(wait_ns, VIO_LIMIT_EPOCH_NS);
 	}
 	if (need > share->allowed)
-		ceiling_ns = vio_curve_get_wait_ns(&share->ceiling,
-						   need - share->allowed);
+		ceiling_ns =
+			vio_curve_get_wait_ns(&share->ceiling, need - share->allowed);
 	return vio_max_u64(wait_ns, ceiling_ns);
 }
 

@@ -20,8 +20,8 @@ static struct vio_limit *limit_at(struct vio_list *node)
 	return VIO_CONTAINER_OF(node, struct vio_limit, node);
 }
 
-static void raise_allowed(struct vio_share *share, int64_t spent,
-			  const struct spans *spans)
+static void
+raise_allowed(struct vio_share *share, int64_t spent, const struct spans *spans)
 {
 	uint64_t burst = share->config.burst;
 	uint64_t early = vio_curve_earn(&share->ceiling, spans->slack_ns);
