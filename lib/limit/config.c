@@ -10,8 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <vio/vio.h>
-
 #include "core/bits.h"
 #include "core/error.h"
 #include "core/params.h"
@@ -259,7 +257,11 @@ static void apply_one(struct vio_limit *limit, int i)
 	const struct vio_share_config *next = &limit->next[i];
 	struct vio_share *share = &limit->share[i];
 
-	share->is_fresh = !share->config.rate && next->rate;
+	/* Nothing is given for a time without a ceiling. */
+	if (!share->config.rate && next->rate) {
+		share->is_fresh = true;
+		share->allowed = 0;
+	}
 	share->config = *next;
 	share->ceiling.rate = next->rate;
 	share->assured.rate = next->assured;

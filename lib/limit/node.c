@@ -213,7 +213,7 @@ int vio_node_take(struct vio_limit *limit, uint64_t now_ns,
 	return take_locked(limit, now_ns, need, out, out_retry_at_ns);
 }
 
-/* Up to the burst here and now, so that a refund of what was never taken brings less. */
+/* Up to the burst here and now: a refund of what was never taken brings no more. */
 static void refund_limited(struct vio_limit *limit, int i, uint64_t units)
 {
 	uint64_t burst = load(&limit->burst[i]);

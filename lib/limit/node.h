@@ -69,7 +69,7 @@ struct vio_share {
 	uint64_t noted;   /* spent since the last sweep, and accounted for */
 	int64_t behind;   /* of its part of what is lent, see below */
 	bool is_source;   /* has a ceiling, and its parent none */
-	bool is_fresh;    /* has a ceiling since now: what it has is its fund */
+	bool is_fresh;    /* what it has at the next sweep is its fund */
 
 	/* Of one sweep. */
 	uint64_t now;   /* credit found here and below */

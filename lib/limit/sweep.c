@@ -55,11 +55,11 @@ static void give_back(struct vio_limit *limit, int i)
 		vio_node_add_credit(limit->parent, i, cut);
 }
 
-/* Nothing is given for the time without a ceiling. */
 static void begin_fund(struct vio_share *share)
 {
 	share->fund = share->now;
-	share->allowed = vio_min_u64(share->now, share->config.burst);
+	share->allowed = vio_min_u64(vio_max_u64(share->now, share->allowed),
+				     share->config.burst);
 	share->is_fresh = false;
 }
 

@@ -111,7 +111,7 @@ struct vio_limit_params {
 			0, 0, NULL, NULL                                               \
 	}
 
-/** What a limit and those under it have let through. Start from VIO_LIMIT_STATS_INIT. */
+/** What a limit and those under it let through. Start from VIO_LIMIT_STATS_INIT. */
 struct vio_limit_stats {
 	uint32_t size;           /**< in: sizeof; out: bytes filled */
 	uint32_t flags;          /**< 0 */
@@ -267,8 +267,8 @@ VIO_API int vio_limit_destroy(struct vio_limit *limit);
  * Attach a lease; it begins empty.
  * @param lease  zeroed; in use until vio_lease_detach()
  * @param limit  a limit without children
- * @return 0; -EBUSY: the lease is attached; -ENOTEMPTY: the limit has children, who hold
- * its leases; -ESTALE: the limit is destroyed.
+ * @return 0; -EBUSY: the lease is attached; -ENOTEMPTY: the limit has children, who
+ * hold its leases; -ESTALE: the limit is destroyed.
  * @par Threads  One per object (the lease).
  */
 VIO_API VIO_MUST_CHECK int
