@@ -10,6 +10,8 @@
 
 #include <stdint.h>
 
+#include <vio/meters.h>
+
 struct vio_meter {
 	uint64_t bytes;
 	uint64_t ops;
@@ -33,5 +35,11 @@ static inline void vio_meter_add(uint64_t *counter, uint64_t n)
 {
 	__atomic_store_n(counter, vio_meter_get(counter) + n, __ATOMIC_RELAXED);
 }
+
+/* Any thread, beside @meter's writer. */
+void vio_meter_sum(struct vio_meter *sum, const struct vio_meter *meter);
+
+/* Fills a caller's struct as far as it reaches; -EINVAL: NULL, or too short. */
+int vio_meter_fill(const struct vio_meter *meter, struct vio_meters *meters);
 
 #endif /* VIO_CORE_METER_H */
