@@ -128,7 +128,8 @@ void vio_recorder_set_active(struct vio_recorder *recorder, int enable)
 /* Relaxed: as above. */
 int vio_recorder_get_active(const struct vio_recorder *recorder)
 {
-	return recorder && __atomic_load_n(&recorder->is_active, __ATOMIC_RELAXED);
+	return recorder ? (int)__atomic_load_n(&recorder->is_active, __ATOMIC_RELAXED)
+			: 0;
 }
 
 static bool is_valid(const struct vio_io_record *record)
