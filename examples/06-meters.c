@@ -17,7 +17,7 @@
 #define RING_BYTES  0x4000u /* of each queue: three parts and a buffer */
 #define N_QUEUES    2u
 #define N_DESCS     8u
-#define DRIVER      0x1000u /* offsets in a queue's memory: available ring, used ring, */
+#define DRIVER      0x1000u /* offsets in them: available ring, used ring, */
 #define DEVICE      0x2000u
 #define BUFFER      0x3000u /* and the buffer */
 #define N_IOV       1024u
