@@ -27,7 +27,7 @@ struct vio_meters {
 	uint64_t service_ns;     /**< as charged by the program */
 	uint64_t faults;         /**< queues latched by malformed rings */
 	uint64_t refused;        /**< requests that a limit told to wait */
-	uint64_t lent_bytes;     /**< assured, unused, and spent by other limits */
+	uint64_t lent_bytes;     /**< assured and not used */
 	uint64_t lent_ops;       /**< the same in operations */
 	uint64_t borrowed_bytes; /**< spent beyond what is assured */
 	uint64_t borrowed_ops;   /**< the same in operations */

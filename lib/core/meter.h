@@ -20,7 +20,7 @@ struct vio_meter {
 	uint64_t faults;
 	uint64_t service_ns; /* charged by the owner */
 	uint64_t refused;    /* requests that a limit told to wait */
-	uint64_t lent_bytes; /* assured, unused, and spent by other limits */
+	uint64_t lent_bytes; /* assured and not used */
 	uint64_t lent_ops;
 	uint64_t borrowed_bytes; /* spent beyond what is assured */
 	uint64_t borrowed_ops;
