@@ -36,6 +36,12 @@ static inline void vio_meter_add(uint64_t *counter, uint64_t n)
 	__atomic_store_n(counter, vio_meter_get(counter) + n, __ATOMIC_RELAXED);
 }
 
+/* For a count that is kept elsewhere. */
+static inline void vio_meter_set(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, n, __ATOMIC_RELAXED);
+}
+
 /* Any thread, beside @meter's writer. */
 void vio_meter_sum(struct vio_meter *sum, const struct vio_meter *meter);
 
