@@ -377,6 +377,12 @@ FIELD(vio_lease, bytes, 8, 8);
 FIELD(vio_lease, ops, 16, 8);
 FIELD(vio_lease, limit, 24, 8);
 
+SIZE(vio_limit_waiter, 88);
+FIELD(vio_limit_waiter, ready, 0, 8);
+FIELD(vio_limit_waiter, bytes, 8, 8);
+FIELD(vio_limit_waiter, ops, 16, 8);
+FIELD(vio_limit_waiter, words, 24, 64);
+
 SIZE(vio_io_record, 56);
 FIELD(vio_io_record, arrival_ns, 0, 8);
 FIELD(vio_io_record, start_ns, 8, 8);
