@@ -25,7 +25,7 @@ struct vio_limit_timer {
 	struct vio_task task;
 };
 
-static void set_timer(struct vio_limit_timer *timer, uint64_t at_ns)
+static int set_timer(struct vio_limit_timer *timer, uint64_t at_ns)
 {
 	const struct vio_sys *sys = timer->env->sys;
 	struct itimerspec when = { 0 };
@@ -35,9 +35,8 @@ static void set_timer(struct vio_limit_timer *timer, uint64_t at_ns)
 		when.it_value.tv_sec = (time_t)(at_ns / NS_PER_SEC);
 		when.it_value.tv_nsec = (long)(at_ns % NS_PER_SEC) | 1;
 	}
-	/* It has no reason to fail: the descriptor and the time are good. */
-	(void)sys->timerfd_settime(sys->opaque, timer->event.fd, TFD_TIMER_ABSTIME,
-				   &when);
+	return sys->timerfd_settime(sys->opaque, timer->event.fd, TFD_TIMER_ABSTIME,
+				    &when);
 }
 
 static void serve(struct vio_limit_timer *timer)
@@ -45,7 +44,8 @@ static void serve(struct vio_limit_timer *timer)
 	uint64_t next_ns = UINT64_MAX;
 
 	vio_limit_dispatch(timer->root, vio_now(timer->env), CALLS_MAX, &next_ns);
-	set_timer(timer, next_ns);
+	/* It has no reason to fail: the descriptor and the time are good. */
+	(void)set_timer(timer, next_ns);
 }
 
 static void timer_ready(struct vio_event *event, uint32_t events)
@@ -96,10 +96,13 @@ static int open_timer(struct vio_limit_timer *timer, struct vio_error *err)
 	if (timer->event.fd < 0)
 		return vio_fail(err, timer->event.fd, "limit timer: no timerfd: %s",
 				strerrordesc_np(-timer->event.fd));
-	ret = vio_loop_add(timer->env->loop, &timer->event, EPOLLIN);
+	/* At once, for those who wait already. */
+	ret = set_timer(timer, 0);
+	if (!ret)
+		ret = vio_loop_add(timer->env->loop, &timer->event, EPOLLIN);
 	if (ret) {
 		sys->close(sys->opaque, timer->event.fd);
-		return vio_fail(err, ret, "limit timer: not in the loop: %s",
+		return vio_fail(err, ret, "limit timer: it cannot be set: %s",
 				strerrordesc_np(-ret));
 	}
 	return 0;
@@ -152,8 +155,6 @@ int vio_limit_timer_open(struct vio_ctx *ctx, struct vio_limit *root,
 		goto close;
 	}
 	vio_env_hold(env);
-	/* For those who wait already. */
-	vio_loop_post(env->loop, &timer->task);
 	*out = timer;
 	return 0;
 

@@ -423,7 +423,8 @@ struct vio_limit_timer;
  * @param[out] out  the caller's, to vio_limit_timer_close()
  * @param err       optional, filled on failure
  * @return 0; -EINVAL: no ctx, or root is somebody's child; -EBUSY: it has a timer;
- * -ENOMEM; -EMFILE or what else timerfd_create(2) and epoll_ctl(2) answer; -ECHILD.
+ * -ENOMEM; -EMFILE or what else timerfd_create(2), timerfd_settime(2) and epoll_ctl(2)
+ * answer; -ECHILD.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int
@@ -432,7 +433,7 @@ vio_limit_timer_open(struct vio_ctx *ctx, struct vio_limit *root,
 
 /**
  * Close a timer; who waits goes on waiting for somebody to dispatch the tree.
- * @param timer  a timer, or NULL
+ * @param timer  a timer, or NULL; not from within a ready that it calls
  * @par Threads  One per context.
  */
 VIO_API void vio_limit_timer_close(struct vio_limit_timer *timer);
