@@ -87,9 +87,9 @@ struct vio_limit_hw;
 
 /** Where a rate is to be held. Start from VIO_LIMIT_HW_PARAMS_INIT. */
 struct vio_limit_hw_params {
-	uint32_t size;  /**< sizeof(struct vio_limit_hw_params) */
-	uint32_t flags; /**< VIO_LIMIT_HW_NO_TRIALS and so on */
-	uint32_t kind;  /**< VIO_LIMIT_HW_VF, _DEVLINK or _CGROUP */
+	uint32_t size;          /**< sizeof(struct vio_limit_hw_params) */
+	uint32_t flags;         /**< VIO_LIMIT_HW_NO_TRIALS and so on */
+	uint32_t kind;          /**< VIO_LIMIT_HW_VF, _DEVLINK or _CGROUP */
 	uint32_t vf_index;      /**< VF: its number in the PF, as "ip link" shows it */
 	struct vio_host *host;  /**< VF: where sysfs is; stays open as long as this */
 	struct vio_pci_addr pf; /**< VF: the PF, which has a network interface */
