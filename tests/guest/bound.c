@@ -12,7 +12,7 @@
 #define WAIT_MS 60000 /* an emulated machine on a loaded host */
 
 struct vio_ctx *bound_ctx;
-struct vio_error bound_err;
+struct vio_error bound_err = VIO_ERROR_INIT;
 static pthread_t worker;
 
 struct answer {

@@ -72,7 +72,7 @@ static void igb_tells_before_that_it_has_no_minimum(void **state)
 	assert_int_equal(caps.bytes_most, 1000 * MBPS);
 	assert_int_equal(bound_attach(hw, limit, ASSURED, &report), -EOPNOTSUPP);
 	assert_non_null(strstr(bound_err.text, "assured_bytes_per_sec"));
-	assert_false(shows("ip link show eth0", "vf 0 .*tx_rate"));
+	assert_false(shows("/bin/ip link show eth0", "vf 0 .*tx_rate"));
 	bound_close(hw);
 	assert_int_equal(vio_limit_destroy(limit), 0);
 }
@@ -103,9 +103,9 @@ static void igb_holds_a_ceiling_rounded_down(void **state)
 	assert_int_equal(bound_attach(hw, limit, CEILING, &report), 0);
 	assert_int_equal(report.held, CEILING);
 	assert_int_equal(report.bytes_per_sec, 100 * MBPS);
-	assert_true(shows("ip link show eth0", "vf 1 .*max_tx_rate 100Mbps"));
+	assert_true(shows("/bin/ip link show eth0", "vf 1 .*max_tx_rate 100Mbps"));
 	assert_int_equal(bound_detach(hw), 0);
-	assert_false(shows("ip link show eth0", "vf 1 .*tx_rate"));
+	assert_false(shows("/bin/ip link show eth0", "vf 1 .*tx_rate"));
 	bound_close(hw);
 	assert_int_equal(vio_limit_destroy(limit), 0);
 }
@@ -126,7 +126,7 @@ static void igb_leaves_the_minimum_to_software(void **state)
 	assert_int_equal(report.held, 0);
 	/* Closing detaches. */
 	bound_close(hw);
-	assert_false(shows("ip link show eth0", "vf 1 .*tx_rate"));
+	assert_false(shows("/bin/ip link show eth0", "vf 1 .*tx_rate"));
 	assert_int_equal(vio_limit_destroy(limit), 0);
 }
 
@@ -186,7 +186,7 @@ static void a_change_of_the_limit_is_brought_to_netdevsim(void **state)
 	struct vio_limit_hw *hw;
 
 	(void)state;
-	assert_int_equal(command_run("ip link set $SIM vf 1 max_tx_rate 700"), 0);
+	assert_int_equal(command_run("/bin/ip link set $SIM vf 1 max_tx_rate 700"), 0);
 	hw = bound_create(&params, &caps);
 	assert_int_equal(bound_attach(hw, limit, CEILING | ASSURED, &report), 0);
 	changed.bytes_per_sec = 50 * MBPS;
@@ -197,7 +197,7 @@ static void a_change_of_the_limit_is_brought_to_netdevsim(void **state)
 	assert_int_equal(bound_detach(hw), 0);
 	assert_true(shows(sim_show, "vf 1 .*max_tx_rate 700Mbps"));
 	bound_close(hw);
-	assert_int_equal(command_run("ip link set $SIM vf 1 max_tx_rate 0"), 0);
+	assert_int_equal(command_run("/bin/ip link set $SIM vf 1 max_tx_rate 0"), 0);
 	assert_int_equal(vio_limit_destroy(limit), 0);
 }
 
@@ -343,7 +343,7 @@ static int open_hosts(void **state)
 	    bound_begin(state))
 		return -1;
 	line_read("/tmp/sim", name, sizeof(name));
-	snprintf(sim_show, sizeof(sim_show), "ip link show %s", name);
+	snprintf(sim_show, sizeof(sim_show), "/bin/ip link show %s", name);
 	if (setenv("SIM", name, 1) || vio_host_open(bound_ctx, &params, &real, NULL))
 		return -1;
 	params.sysfs_root = "/tmp/made";
