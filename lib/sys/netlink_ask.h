@@ -16,7 +16,7 @@
 #include "sys/async.h"
 #include "sys/loop.h"
 
-#define VIO_NETLINK_REQUEST_BYTES 512u /* the longest, of devlink, is 300 */
+#define VIO_NETLINK_REQUEST_BYTES 512u /* the longest, of devlink, is 292 */
 
 /* The owner's memory until done. */
 struct vio_netlink_ask {
