@@ -40,7 +40,7 @@ static const struct {
 	  VIO_DEVLINK_NAME_BYTES, 1, 0 },
 };
 
-/* A number of just that size; a text with one NUL, at its end, that there is room for. */
+/* A number of just that size; a text that there is room for, with one NUL, its last. */
 static bool is_whole(struct vio_bytes data, size_t n, uint32_t is_text)
 {
 	if (!is_text)

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: MIT
 #
 # The guest suite: run.sh BUILD_DIR [--soak] [--iommufd[=BZIMAGE]] [PART...], all parts
-# where none is named: block functions limits nested resize kill. The programs of one set of
-# devices run in one boot. What they say is shown as it is, CMocka's lines and the
-# count of boots that were tried again; the last line sums up. A test that began and
-# did not end well counts as failed, whatever became of the guest.
+# where none is named: block functions limits nested resize kill. The programs of one
+# set of devices run in one boot. What they say is shown as it is, CMocka's lines and
+# the count of boots that were tried again; the last line sums up. A test that began
+# and did not end well counts as failed, whatever became of the guest.
 
 set -euo pipefail
 
@@ -318,7 +318,8 @@ main()
 	claim_seconds=10 claim_cycles=15
 	resize_limit=240 resize_rows="1 3 4 7" deaths="3 1"
 	read_options "${@:2}"
-	[[ ${#parts[@]} -gt 0 ]] || parts=(block functions limits nested resize kill)
+	[[ ${#parts[@]} -gt 0 ]] ||
+		parts=(block functions limits nested resize kill)
 	for part in "${parts[@]}"; do
 		"run_${part}_suite"
 	done

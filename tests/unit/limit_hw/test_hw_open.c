@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What opening finds out, what it leaves behind, which is nothing, and what it refuses. */
+/* What opening finds out and refuses; it leaves nothing behind. */
 #include "unit/limit_hw/rates_scene.h"
 
 static int opens(struct vio_limit_hw_params params)
