@@ -136,7 +136,6 @@ int vio_limit_create(struct vio_ctx *ctx, const struct vio_limit_params *params,
 	}
 	limit->env = env;
 	vio_node_prepare(limit, &config, now_ns);
-	limit->params = *params;
 	vio_env_hold(env);
 	*out = limit;
 	return 0;
@@ -152,21 +151,7 @@ int vio_limit_configure(struct vio_limit *limit, const struct vio_limit_params *
 	if (ret)
 		return ret;
 	vio_node_configure(limit, &config, now_ns);
-	limit->params = *params;
-	limit->offload = 0;
 	return 0;
-}
-
-int vio_limit_read_params(const struct vio_limit *limit, struct vio_limit_params *params)
-{
-	struct vio_limit_params p = limit->params;
-
-	return vio_params_fill(params, VIO_PARAMS_END(p, quantum_ops), &p, sizeof(p));
-}
-
-void vio_limit_set_offload(struct vio_limit *limit, uint32_t dims)
-{
-	limit->offload = dims;
 }
 
 int vio_limit_read_stats(const struct vio_limit *limit, struct vio_limit_stats *stats)

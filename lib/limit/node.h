@@ -50,8 +50,6 @@ struct vio_limit {
 	struct vio_curve curve[VIO_NODE_N_CURVES];
 	uint64_t n_refused; /* atomic, relaxed: a statistic, orders nothing */
 	uint64_t n_leases;  /* atomic, see vio_lease_detach() */
-	struct vio_limit_params params;
-	uint32_t offload;
 };
 
 /* @limit is zeroed and not shared yet. The curves' base is theirs to fill. */
@@ -72,8 +70,5 @@ int vio_node_take(struct vio_limit *limit, uint64_t now_ns,
 
 /* Gives back what was taken and not used; more than the burst is lost. */
 void vio_node_refund(struct vio_limit *limit, const struct vio_units *units);
-
-/* Stub. */
-void vio_limit_set_offload(struct vio_limit *limit, uint32_t dims);
 
 #endif /* VIO_LIMIT_NODE_H */

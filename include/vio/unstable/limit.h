@@ -65,17 +65,11 @@ struct vio_limit_params {
 	uint64_t quantum_bytes;
 	/** Likewise in operations. 0: a sixteenth of burst_ops, at most 64. */
 	uint64_t quantum_ops;
-	uint64_t assured_bytes_per_sec; /**< stub */
-	uint64_t assured_ops_per_sec;	/**< stub */
-	uint32_t weight;		/**< stub */
-	uint32_t reserved;		/**< stub */
-	const char *name;		/**< stub */
-	struct vio_dom *dom;		/**< stub */
 };
 /** No limit at all. */
 #define VIO_LIMIT_PARAMS_INIT                                                          \
 	{                                                                              \
-		(uint32_t)sizeof(struct vio_limit_params), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL         \
+		(uint32_t)sizeof(struct vio_limit_params), 0, 0, 0, 0, 0, 0, 0         \
 	}
 
 /** What a limit has let through. Start from VIO_LIMIT_STATS_INIT. */
@@ -145,16 +139,6 @@ VIO_API VIO_MUST_CHECK int vio_limit_configure(struct vio_limit *limit,
  */
 VIO_API int
 vio_limit_read_stats(const struct vio_limit *limit, struct vio_limit_stats *stats);
-
-/**
- * Stub.
- * @param limit  a limit
- * @param[in,out] params size
- * @return 0; -EINVAL
- * @par Threads  Any.
- */
-VIO_API int
-vio_limit_read_params(const struct vio_limit *limit, struct vio_limit_params *params);
 
 /**
  * Destroy a limit.

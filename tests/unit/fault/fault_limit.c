@@ -60,7 +60,7 @@ static int use_and_destroy(struct fault_scene *scene)
 static const struct fault_case cases[] = {
 	{ "vio_limit_create", FAULT_TAKES_MEMORY | FAULT_HAS_ERROR, NULL, NULL, create,
 	  NULL, destroy_created },
-	{ "vio_limit_read_params vio_limit_configure vio_limit_read_stats vio_limit_destroy vio_lease_attach "
+	{ "vio_limit_configure vio_limit_read_stats vio_limit_destroy vio_lease_attach "
 	  "vio_lease_detach vio_lease_take_call vio_lease_refill vio_lease_refund",
 	  FAULT_TAKES_NOTHING, NULL, setup, use_and_destroy, NULL, NULL },
 };
