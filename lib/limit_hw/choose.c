@@ -11,8 +11,6 @@
 #include "core/error.h"
 #include "limit_hw/limit_hw.h"
 
-#define CEILINGS (VIO_LIMIT_HW_CEILING_BYTES | VIO_LIMIT_HW_CEILING_OPS)
-
 /* One field on its way; 0 in the limit: it has none. */
 struct choice {
 	uint32_t field;
@@ -133,21 +131,6 @@ static int check_assured(struct vio_limit_hw *hw, uint32_t needed, uint64_t ceil
 	return 0;
 }
 
-/*
- * Software does without charging bytes only if none of its promises is left to it:
- * what is assured is found from what is charged.
- */
-static void find_held(struct vio_limit_hw *hw)
-{
-	struct vio_limit_hw_report *report = &hw->report;
-
-	report->held = report->set;
-	if (hw->caps.is_each_way)
-		report->held &= ~CEILINGS;
-	if (report->left & VIO_LIMIT_HW_ASSURED_BYTES)
-		report->held &= ~VIO_LIMIT_HW_CEILING_BYTES;
-}
-
 static void fill_wanted(struct vio_limit_hw *hw, const uint64_t *values)
 {
 	struct vio_hw_values *wanted = &hw->wanted;
@@ -166,6 +149,8 @@ int vio_hw_choose(struct vio_limit_hw *hw, const struct vio_limit_params *params
 		  uint32_t needed, struct vio_error *err)
 {
 	const struct vio_limit_hw_caps *caps = &hw->caps;
+	/* Every limit has one, and not every driver takes it. */
+	const uint64_t weight = needed & VIO_LIMIT_HW_WEIGHT ? params->weight : 0;
 	const struct choice choices[] = {
 		{ VIO_LIMIT_HW_CEILING_BYTES, "bytes_per_sec", params->bytes_per_sec,
 		  caps->bytes_least, caps->bytes_most, caps->bytes_step, 0 },
@@ -174,8 +159,10 @@ int vio_hw_choose(struct vio_limit_hw *hw, const struct vio_limit_params *params
 		{ VIO_LIMIT_HW_ASSURED_BYTES, "assured_bytes_per_sec",
 		  params->assured_bytes_per_sec, caps->bytes_least, caps->bytes_most,
 		  caps->bytes_step, 1 },
-		{ VIO_LIMIT_HW_WEIGHT, "weight", params->weight, 1, UINT32_MAX, 1, 0 },
+		{ VIO_LIMIT_HW_WEIGHT, "weight", weight, 1, UINT32_MAX, 1, 0 },
 		{ VIO_LIMIT_HW_PARENT, "parent", hw->parent[0] != '\0', 1, 1, 1, 0 },
+		{ VIO_LIMIT_HW_ASSURED_OPS, "assured_ops_per_sec",
+		  params->assured_ops_per_sec, 1, 0, 1, 1 },
 	};
 	uint64_t values[VIO_ARRAY_SIZE(choices)];
 	int ret;
@@ -189,7 +176,6 @@ int vio_hw_choose(struct vio_limit_hw *hw, const struct vio_limit_params *params
 	ret = check_assured(hw, needed, values[0], &values[2], err);
 	if (ret)
 		return ret;
-	find_held(hw);
 	fill_wanted(hw, values);
 	return 0;
 }

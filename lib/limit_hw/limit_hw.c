@@ -16,7 +16,8 @@
 	 VIO_LIMIT_HW_WRITES)
 #define FIELDS                                                                         \
 	(VIO_LIMIT_HW_CEILING_BYTES | VIO_LIMIT_HW_CEILING_OPS |                       \
-	 VIO_LIMIT_HW_ASSURED_BYTES | VIO_LIMIT_HW_WEIGHT | VIO_LIMIT_HW_PARENT)
+	 VIO_LIMIT_HW_ASSURED_BYTES | VIO_LIMIT_HW_WEIGHT | VIO_LIMIT_HW_PARENT |      \
+	 VIO_LIMIT_HW_ASSURED_OPS)
 
 static const struct vio_hw_kind *find_kind(uint32_t kind)
 {
@@ -125,24 +126,37 @@ static int check_idle(const struct vio_limit_hw *hw, struct vio_error *err)
 	return 0;
 }
 
-static void detach(struct vio_limit_hw *hw)
+/* Software enforces what it enforces without the back end; if it is still there. */
+static int take_back(struct vio_limit_hw *hw, struct vio_error *err)
 {
-	if (hw->is_attached)
-		vio_limit_set_offload(hw->limit, 0);
+	const int ret = hw->is_attached ? vio_limit_set_offload(hw->limit, 0, err) : 0;
+
+	return ret == -ESTALE ? 0 : ret;
+}
+
+/* Before an operation that ends it. */
+static int detach(struct vio_limit_hw *hw, struct vio_error *err)
+{
+	int ret;
+
+	ret = check_idle(hw, err);
+	if (!ret)
+		ret = take_back(hw, err);
+	if (ret)
+		return ret;
 	hw->is_attached = 0;
 	hw->limit = NULL;
+	return 0;
 }
 
 int vio_limit_hw_close(struct vio_limit_hw *hw, vio_limit_hw_done_fn done, void *opaque,
 		       struct vio_error *err)
 {
-	const int ret = check_idle(hw, err);
+	const int ret = detach(hw, err);
 
-	if (ret)
-		return ret;
-	detach(hw);
-	vio_hw_start(hw, &vio_hw_closing, done, opaque);
-	return 0;
+	if (!ret)
+		vio_hw_start(hw, &vio_hw_closing, done, opaque);
+	return ret;
 }
 
 int vio_limit_hw_read_caps(const struct vio_limit_hw *hw,
@@ -184,10 +198,10 @@ int vio_limit_hw_attach(struct vio_limit_hw *hw, struct vio_limit *limit,
 		return ret;
 	(void)vio_limit_read_params(limit, &params); /* its size is right */
 	ret = vio_hw_choose(hw, &params, needed, err);
+	if (!ret)
+		ret = take_back(hw, err);
 	if (ret)
 		return ret;
-	if (hw->is_attached)
-		vio_limit_set_offload(limit, 0);
 	hw->next_limit = limit;
 	hw->caller_report = report;
 	hw->previous_fields = hw->set_fields;
@@ -199,13 +213,13 @@ int vio_limit_hw_attach(struct vio_limit_hw *hw, struct vio_limit *limit,
 int vio_limit_hw_detach(struct vio_limit_hw *hw, vio_limit_hw_done_fn done,
 			void *opaque, struct vio_error *err)
 {
-	const int ret = check_idle(hw, err);
+	const int was_attached = (int)hw->is_attached;
+	int ret;
 
-	if (ret)
-		return ret;
-	if (!hw->is_attached)
-		return vio_fail(err, -EINVAL, "%s: no limit is attached", hw->name);
-	detach(hw);
-	vio_hw_start(hw, &vio_hw_detaching, done, opaque);
-	return 0;
+	ret = detach(hw, err);
+	if (!ret && !was_attached)
+		ret = vio_fail(err, -EINVAL, "%s: no limit is attached", hw->name);
+	if (!ret)
+		vio_hw_start(hw, &vio_hw_detaching, done, opaque);
+	return ret;
 }

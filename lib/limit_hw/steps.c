@@ -12,6 +12,7 @@
 #include "limit_hw/limit_hw.h"
 
 #define CEILINGS (VIO_LIMIT_HW_CEILING_BYTES | VIO_LIMIT_HW_CEILING_OPS)
+#define BYTES    (VIO_LIMIT_HW_CEILING_BYTES | VIO_LIMIT_HW_ASSURED_BYTES)
 
 /* For vio_limit_set_offload(). */
 #define OFFLOAD_BYTES (1u << VIO_NODE_BYTES)
@@ -186,6 +187,47 @@ static uint32_t find_offload(uint32_t held)
 	       (held & VIO_LIMIT_HW_CEILING_OPS ? OFFLOAD_OPS : 0);
 }
 
+static void find_place(struct vio_limit *limit, int *is_child, int *is_parent)
+{
+	pthread_mutex_lock(&limit->tree->lock);
+	*is_child = limit->parent != NULL;
+	*is_parent = !vio_limit_is_leaf(limit);
+	pthread_mutex_unlock(&limit->tree->lock);
+}
+
+/*
+ * Software that enforces a ceiling no more assures of nothing either, and has nothing
+ * to share out: it finds both from what is charged. So it goes on where an assured rate
+ * is left to it, under a parent that gives one, and where there are children.
+ */
+static void find_held(struct vio_limit_hw *hw)
+{
+	struct vio_limit_hw_report *report = &hw->report;
+	int is_child, is_parent;
+	uint32_t assured;
+
+	find_place(hw->limit, &is_child, &is_parent);
+	assured = report->left | (is_child ? report->set : 0);
+	report->held = report->set;
+	if (hw->caps.is_each_way || is_parent)
+		report->held &= ~(CEILINGS | BYTES);
+	if (assured & VIO_LIMIT_HW_ASSURED_BYTES)
+		report->held &= ~BYTES;
+	if (assured & VIO_LIMIT_HW_ASSURED_OPS)
+		report->held &= ~VIO_LIMIT_HW_CEILING_OPS;
+}
+
+/* What the tree refuses, software goes on with. */
+static void offload(struct vio_limit_hw *hw)
+{
+	uint32_t dimensions;
+
+	find_held(hw);
+	dimensions = find_offload(hw->report.held);
+	if (dimensions && vio_limit_set_offload(hw->limit, dimensions, NULL))
+		hw->report.held &= ~(CEILINGS | BYTES);
+}
+
 static void fill_report(struct vio_limit_hw *hw)
 {
 	struct vio_limit_hw_report *report = &hw->report;
@@ -211,7 +253,7 @@ static void end_attaching(struct vio_limit_hw *hw, int result)
 	hw->set_fields = hw->wanted_fields;
 	hw->limit = hw->next_limit;
 	hw->is_attached = 1;
-	vio_limit_set_offload(hw->limit, find_offload(hw->report.held));
+	offload(hw);
 	fill_report(hw);
 	if (hw->caller_report)
 		vio_params_fill(hw->caller_report, sizeof(hw->report), &hw->report,

@@ -252,12 +252,16 @@ static void a_node_is_made_with_a_port_below_it_and_goes(void **state)
 	struct vio_limit_hw_params params = rate_of("tenant", NULL);
 	const struct vio_limit_hw_params leaf_params = rate_of(NULL, "tenant");
 	struct vio_limit *above = bound_limit(40 * MBPS, 0, 10 * MBPS);
-	struct vio_limit *below = bound_limit(20 * MBPS, 0, 5 * MBPS);
+	struct vio_limit_params child = VIO_LIMIT_PARAMS_INIT;
+	struct vio_limit *below;
 	struct vio_limit_hw_report report;
 	struct vio_limit_hw_caps caps;
 	struct vio_limit_hw *node, *leaf, *second;
 
 	(void)state;
+	child.bytes_per_sec = 20 * MBPS;
+	child.assured_bytes_per_sec = 5 * MBPS;
+	assert_int_equal(vio_limit_add(above, &child, now_ns(), &below, NULL), 0);
 	params.flags = VIO_LIMIT_HW_CREATE;
 	node = bound_create(&params, &caps);
 	assert_int_equal(caps.fields & (CEILING | ASSURED), CEILING | ASSURED);
@@ -267,6 +271,8 @@ static void a_node_is_made_with_a_port_below_it_and_goes(void **state)
 	assert_int_equal(
 		bound_attach(leaf, below, CEILING | VIO_LIMIT_HW_PARENT, &report), 0);
 	assert_int_equal(report.set, CEILING | ASSURED | VIO_LIMIT_HW_PARENT);
+	/* What a parent gives, software finds from what is charged. */
+	assert_int_equal(report.held, VIO_LIMIT_HW_PARENT);
 	assert_true(shows(show,
 			  HANDLE "/tenant\":.\"type\":\"node\",\"tx_share\":1250000,"
 				 "\"tx_max\":5000000"));

@@ -68,8 +68,10 @@ struct vio_limit_hw;
 #define VIO_LIMIT_HW_CEILING_BYTES (1u << 0) /**< bytes_per_sec */
 #define VIO_LIMIT_HW_CEILING_OPS   (1u << 1) /**< ops_per_sec */
 #define VIO_LIMIT_HW_ASSURED_BYTES (1u << 2) /**< assured_bytes_per_sec */
-#define VIO_LIMIT_HW_WEIGHT        (1u << 3) /**< weight */
-#define VIO_LIMIT_HW_PARENT        (1u << 4) /**< a node above, by name */
+/** weight, only where it is needed: drivers have ranges of their own */
+#define VIO_LIMIT_HW_WEIGHT      (1u << 3)
+#define VIO_LIMIT_HW_PARENT      (1u << 4) /**< a node above, by name */
+#define VIO_LIMIT_HW_ASSURED_OPS (1u << 5) /**< assured_ops_per_sec: none can so far */
 
 /**
  * Set nothing to find out. Where the kernel tells a driver's abilities only by its
@@ -185,13 +187,15 @@ vio_limit_hw_open(struct vio_ctx *ctx, const struct vio_limit_hw_params *params,
 
 /**
  * Close a back end: detach what is attached, remove the node that was made, then
- * free it. It is gone when @p hw's @p done is called, whatever the result.
+ * free it. It is gone when @p done is called, whatever the result.
  * @param hw      opened
  * @param done    called once if the call returns 0
  * @param opaque  first argument of @p done
  * @param err     optional, filled on failure
- * @return 0: under way; -EBUSY: an operation is under way; -ECHILD. @p done: 0; -EIO: a
- * value was read back otherwise than it was restored; or what the kernel answered.
+ * @return 0: under way; -EBUSY: an operation is under way; -EINVAL: software cannot
+ * take the limit back, since its tree has changed meanwhile: configure it first;
+ * -ECHILD. @p done: 0; -EIO: a value was read back otherwise than it was restored; or
+ * what the kernel answered.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int vio_limit_hw_close(struct vio_limit_hw *hw,
@@ -211,8 +215,12 @@ vio_limit_hw_read_caps(const struct vio_limit_hw *hw, struct vio_limit_hw_caps *
 /**
  * Have a back end hold what it can of a limit's parameters: they are checked and
  * rounded, set, and read back; if one fails all are put back. What the limit does not
- * limit is left as it is in the back end. Once it holds a ceiling by itself, leases
- * are no longer charged for that dimension at this limit, though at those above it.
+ * limit is left as it is in the back end.
+ *
+ * Once it holds a ceiling by itself, leases are no longer charged for that dimension
+ * at this limit, though at those above it. Software goes on charging where it needs to
+ * know: for an assured rate that is left to it or that a parent gives, and where the
+ * limit has children to share it out to. Have the children before the back end.
  *
  * After vio_limit_configure() software enforces all of the limit again; attaching it
  * once more brings the change to the back end.
@@ -227,8 +235,9 @@ vio_limit_hw_read_caps(const struct vio_limit_hw *hw, struct vio_limit_hw_caps *
  * @return 0: under way. Before anything is set: -EOPNOTSUPP: the back end lacks a field
  * of @p needed; -ERANGE: it has no such value: below its least, over its most, or an
  * assured rate over the ceiling once both are rounded; -EINVAL: a field of @p needed
- * that the limit does not have, or report too short; -EBUSY: an operation is under way,
- * or see above; -ECHILD. @p done: 0; -EIO: read back otherwise; or what the kernel
+ * that the limit does not have, or report too short; or its tree has changed so that
+ * software cannot take the limit back: configure it first; -EBUSY: an operation is
+ * under way, or see above; -ECHILD. @p done: 0; -EIO: read back otherwise; or what the kernel
  * answered: all is as before, or the line says what could not be put back.
  * @par Threads  One per context.
  */
@@ -244,8 +253,8 @@ vio_limit_hw_attach(struct vio_limit_hw *hw, struct vio_limit *limit, uint32_t n
  * @param done    called once if the call returns 0
  * @param opaque  first argument of @p done
  * @param err     optional, filled on failure
- * @return 0: under way; -EINVAL: none is attached; -EBUSY: an operation is under way;
- * -ECHILD. @p done: as vio_limit_hw_close(); the limit is detached in any case.
+ * @return 0: under way; -EINVAL: none is attached, or as vio_limit_hw_close(); -EBUSY: an
+ * operation is under way; -ECHILD. @p done: as vio_limit_hw_close(); the limit is detached in any case.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int vio_limit_hw_detach(struct vio_limit_hw *hw,

@@ -39,7 +39,7 @@ static void change(struct vio_limit *limit, uint64_t bytes)
 	assert_int_equal(vio_limit_configure(limit, &params, 0, NULL), 0);
 }
 
-/* All that the limit has and the back end can; nothing has to be. */
+/* Every limit has a weight: it goes to the back end on request. */
 static void a_port_function_holds_rates_and_weight(void **state)
 {
 	struct vio_limit *limit = create_weighted(8 * MBPS, 70);
@@ -47,6 +47,8 @@ static void a_port_function_holds_rates_and_weight(void **state)
 
 	(void)state;
 	assert_int_equal(attach_hw(hw, limit, 0), 0);
+	assert_int_equal(scene.report.set, CEILING);
+	assert_int_equal(attach_hw(hw, limit, WEIGHT), 0);
 	assert_int_equal(scene.report.set, CEILING | WEIGHT);
 	assert_int_equal(scene.report.weight, 70);
 	assert_int_equal(fake_rates.rates[0].max, 8 * MBPS);
@@ -219,6 +221,145 @@ static void a_ceiling_that_is_held_is_not_charged_for(void **state)
 	assert_int_equal(limit->offload, 1u << VIO_NODE_BYTES);
 	assert_int_equal(detach_hw(hw), 0);
 	assert_int_equal(limit->offload, 0);
+	end(hw, limit);
+}
+
+/* Its parent's credit is shared out by what it is charged for. */
+static void a_child_with_an_assured_rate_is_charged_for_all_the_same(void **state)
+{
+	struct vio_limit_params params = VIO_LIMIT_PARAMS_INIT;
+	struct vio_limit *parent = create_limit(10 * MBPS, 0, 0), *child;
+	struct vio_limit_hw *hw = create_port();
+
+	(void)state;
+	params.bytes_per_sec = 8 * MBPS;
+	params.assured_bytes_per_sec = 2 * MBPS;
+	assert_int_equal(vio_limit_add(parent, &params, 0, &child, NULL), 0);
+	assert_int_equal(attach_hw(hw, child, CEILING | ASSURED), 0);
+	assert_int_equal(scene.report.set, CEILING | ASSURED);
+	assert_int_equal(scene.report.held, 0);
+	assert_int_equal(child->offload, 0);
+	params.assured_bytes_per_sec = 0;
+	assert_int_equal(vio_limit_configure(child, &params, 0, NULL), 0);
+	assert_int_equal(attach_hw(hw, child, CEILING), 0);
+	assert_int_equal(scene.report.held, CEILING);
+	assert_int_equal(child->offload, 1u << VIO_NODE_BYTES);
+	end(hw, child);
+	assert_int_equal(vio_limit_destroy(parent), 0);
+}
+
+/* What they get is found from its ceiling. */
+static void a_limit_with_children_shares_its_ceiling_out_all_the_same(void **state)
+{
+	struct vio_limit_params params = VIO_LIMIT_PARAMS_INIT;
+	struct vio_limit *parent = create_limit(10 * MBPS, 0, 0), *child;
+	struct vio_limit_hw *hw = create_port();
+
+	(void)state;
+	params.assured_bytes_per_sec = 2 * MBPS;
+	assert_int_equal(vio_limit_add(parent, &params, 0, &child, NULL), 0);
+	assert_int_equal(attach_hw(hw, parent, CEILING), 0);
+	assert_int_equal(scene.report.set, CEILING);
+	assert_int_equal(scene.report.held, 0);
+	assert_int_equal(parent->offload, 0);
+	assert_int_equal(fake_rates.rates[0].max, 10 * MBPS);
+	assert_int_equal(close_hw(hw), 0);
+	assert_int_equal(vio_limit_destroy(child), 0);
+	assert_int_equal(vio_limit_destroy(parent), 0);
+}
+
+/* Its children are assured of more than its own ceiling would give. */
+static void a_limit_that_software_cannot_take_back_stays(void **state)
+{
+	struct vio_limit_params params = VIO_LIMIT_PARAMS_INIT;
+	struct vio_limit *root = create_limit(0, 0, 0), *limit, *child;
+	struct vio_limit_hw *hw = create_port();
+
+	(void)state;
+	params.bytes_per_sec = 8 * MBPS;
+	assert_int_equal(vio_limit_add(root, &params, 0, &limit, NULL), 0);
+	assert_int_equal(attach_hw(hw, limit, CEILING), 0);
+	assert_int_equal(scene.report.held, CEILING);
+	params.bytes_per_sec = 0;
+	params.assured_bytes_per_sec = 9 * MBPS;
+	assert_int_equal(vio_limit_add(limit, &params, 0, &child, NULL), 0);
+	assert_int_equal(detach_hw(hw), -EINVAL);
+	assert_int_equal(close_hw(hw), -EINVAL);
+	assert_int_equal(attach_hw(hw, limit, 0), -EINVAL);
+	assert_int_equal(fake_rates.rates[0].max, 8 * MBPS);
+	assert_int_equal(vio_limit_destroy(child), 0);
+	end(hw, limit);
+	assert_int_equal(fake_rates.rates[0].max, 0);
+	assert_int_equal(vio_limit_destroy(root), 0);
+}
+
+/* Against the manual; a lease keeps its memory. */
+static void a_limit_that_is_destroyed_meanwhile_is_let_go(void **state)
+{
+	struct vio_limit_hw_report report = VIO_LIMIT_HW_REPORT_INIT;
+	struct vio_limit *limit = create_limit(8 * MBPS, 0, 0);
+	struct vio_limit_hw *hw = create_port();
+	struct vio_lease lease = { 0 };
+
+	(void)state;
+	assert_int_equal(vio_lease_attach(&lease, limit), 0);
+	assert_int_equal(vio_limit_hw_attach(hw, limit, CEILING, &report, scene_told,
+					     &scene, NULL),
+			 0);
+	assert_int_equal(vio_limit_destroy(limit), 0);
+	assert_int_equal(scene_wait(0), 0);
+	assert_int_equal(report.set, CEILING);
+	assert_int_equal(report.held, 0);
+	assert_int_equal(close_hw(hw), 0);
+	assert_int_equal(fake_rates.rates[0].max, 0);
+	vio_lease_detach(&lease);
+}
+
+static void assured_operations_stay_with_software(void **state)
+{
+	struct vio_limit_params params = VIO_LIMIT_PARAMS_INIT;
+	struct vio_limit_hw *hw = create_hw(cgroup_params());
+	struct vio_limit *limit;
+
+	(void)state;
+	params.bytes_per_sec = 1000;
+	params.ops_per_sec = 50;
+	params.assured_ops_per_sec = 10;
+	assert_int_equal(vio_limit_create(NULL, &params, 0, &limit, NULL), 0);
+	assert_int_equal(attach_hw(hw, limit, VIO_LIMIT_HW_ASSURED_OPS), -EOPNOTSUPP);
+	assert_int_equal(attach_hw(hw, limit, OPS), 0);
+	assert_int_equal(scene.report.left, VIO_LIMIT_HW_ASSURED_OPS);
+	assert_int_equal(scene.report.held, CEILING);
+	assert_int_equal(limit->offload, 1u << VIO_NODE_BYTES);
+	end(hw, limit);
+}
+
+/* Leases pass what the back end holds, and are refused what it does not. */
+static void leases_of_a_bound_limit_are_charged_for_the_rest(void **state)
+{
+	struct vio_limit *limit = create_limit(MBPS, 10, 0);
+	struct vio_limit_hw *hw = create_port();
+	struct vio_lease lease = { 0 };
+	uint64_t retry_at_ns, n = 0;
+
+	(void)state;
+	assert_int_equal(attach_hw(hw, limit, CEILING), 0);
+	assert_int_equal(vio_lease_attach(&lease, limit), 0);
+	while (!vio_lease_refill(&lease, 0, 1 << 20, 1, &retry_at_ns)) {
+		assert_int_equal(vio_lease_take(&lease, 1 << 20, 1), 0);
+		assert_true(++n < 100);
+	}
+	/* The burst of operations, and eight times that of bytes. */
+	assert_true(n >= 4 && n <= 8);
+	vio_lease_detach(&lease);
+	assert_int_equal(detach_hw(hw), 0);
+	assert_int_equal(vio_lease_attach(&lease, limit), 0);
+	for (n = 0; !vio_lease_refill(&lease, 2000000000, 1 << 20, 1, &retry_at_ns);
+	     n++)
+		assert_int_equal(vio_lease_take(&lease, 1 << 20, 1), 0);
+	/* No more than the burst, though operations for more are there. */
+	assert_int_equal(n, 1);
+	vio_lease_detach(&lease);
 	end(hw, limit);
 }
 
@@ -434,6 +575,12 @@ int main(void)
 		TEST(what_could_not_be_put_back_is_told),
 		TEST(a_first_read_that_fails_sets_nothing),
 		TEST(a_ceiling_that_is_held_is_not_charged_for),
+		TEST(a_child_with_an_assured_rate_is_charged_for_all_the_same),
+		TEST(a_limit_with_children_shares_its_ceiling_out_all_the_same),
+		TEST(a_limit_that_software_cannot_take_back_stays),
+		TEST(a_limit_that_is_destroyed_meanwhile_is_let_go),
+		TEST(assured_operations_stay_with_software),
+		TEST(leases_of_a_bound_limit_are_charged_for_the_rest),
 		TEST(a_change_is_brought_to_the_back_end_by_attaching_again),
 		TEST(a_change_that_is_refused_leaves_the_one_before),
 		TEST(a_restore_that_fails_detaches_all_the_same),
