@@ -31,8 +31,6 @@ void vio_hw_copy(struct vio_hw_values *to, const struct vio_hw_values *from,
 		to->assured_bytes = from->assured_bytes;
 	if (fields & VIO_LIMIT_HW_WEIGHT)
 		to->weight = from->weight;
-	if (fields & VIO_LIMIT_HW_PARENT)
-		memcpy(to->parent, from->parent, sizeof(to->parent));
 }
 
 static uint32_t

@@ -150,7 +150,7 @@ void vio_hw_destroy(struct vio_limit_hw *hw);
 int vio_hw_choose(struct vio_limit_hw *hw, const struct vio_limit_params *params,
 		  uint32_t needed, struct vio_error *err);
 
-/* Copies @fields of @from. */
+/* Copies @fields of @from, but for the parent: that is set each time, or never. */
 void vio_hw_copy(struct vio_hw_values *to, const struct vio_hw_values *from,
 		 uint32_t fields);
 /* Those of @fields, and the ways that count, that differ. */

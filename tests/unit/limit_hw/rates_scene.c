@@ -28,17 +28,26 @@ int scene_begin(void **state)
 					      &scene.ctx),
 			 0);
 	assert_int_equal(pthread_create(&worker, NULL, lend, scene.ctx), 0);
+	scene.is_lent = 1;
 	params.sysfs_root = VIO_FAKE_PCI_ROOT;
 	params.owner = "test";
 	return vio_host_open(scene.ctx, &params, &scene.host, NULL);
+}
+
+void scene_stop_lending(void)
+{
+	if (!scene.is_lent)
+		return;
+	scene.is_lent = 0;
+	assert_int_equal(vio_ctx_abort_work(scene.ctx), 0);
+	pthread_join(worker, NULL);
 }
 
 int scene_end(void **state)
 {
 	(void)state;
 	assert_int_equal(vio_host_close(scene.host, NULL), 0);
-	assert_int_equal(vio_ctx_abort_work(scene.ctx), 0);
-	pthread_join(worker, NULL);
+	scene_stop_lending();
 	assert_int_equal(vio_ctx_destroy(scene.ctx, NULL), 0);
 	vio_fault_verify(&scene.fault);
 	vio_fake_destroy(scene.fake);

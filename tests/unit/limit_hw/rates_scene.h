@@ -30,6 +30,7 @@ struct rates_scene {
 	struct vio_error err; /* of the latest call that failed */
 	struct vio_limit_hw_report report;
 	struct vio_limit_hw_caps caps; /* of the latest that was opened */
+	int is_lent;                   /* a thread */
 	uint32_t n_told;
 	int result;
 };
@@ -38,6 +39,9 @@ extern struct rates_scene scene;
 
 int scene_begin(void **state);
 int scene_end(void **state);
+
+/* From here on nothing that may block can be asked for. */
+void scene_stop_lending(void);
 
 struct vio_limit_hw_params vf_params(void); /* VF 1 */
 struct vio_limit_hw_params port_params(void);

@@ -438,6 +438,46 @@ static void a_node_goes_even_if_its_rates_cannot_be_restored(void **state)
 	assert_int_equal(vio_limit_destroy(limit), 0);
 }
 
+static void without_a_way_to_wait_nothing_is_asked_for(void **state)
+{
+	struct vio_limit *limit = create_limit(8 * MBPS, 0, 0);
+	struct vio_limit_hw *port = create_port();
+	struct vio_limit_hw *disk = create_hw(cgroup_params());
+
+	(void)state;
+	scene_stop_lending();
+	assert_int_equal(attach_hw(port, limit, 0), -EOPNOTSUPP);
+	assert_int_equal(attach_hw(disk, limit, 0), -EOPNOTSUPP);
+	assert_int_equal(close_hw(disk), 0);
+	end(port, limit);
+}
+
+/* A limit without operations any more, and a weight that is not asked for. */
+static void what_is_not_attached_again_is_as_before(void **state)
+{
+	struct vio_limit *limit = create_limit(1000, 50, 0);
+	struct vio_limit_hw *hw;
+
+	(void)state;
+	fake_rates.io[2] = 9;
+	hw = create_hw(cgroup_params());
+	assert_int_equal(attach_hw(hw, limit, OPS), 0);
+	assert_int_equal(fake_rates.io[2], 50);
+	change(limit, 2000);
+	assert_int_equal(attach_hw(hw, limit, 0), 0);
+	assert_int_equal(fake_rates.io[0], 2000);
+	assert_int_equal(fake_rates.io[2], 9);
+	assert_int_equal(close_hw(hw), 0);
+	fake_rates.rates[0].weight = 7;
+	hw = create_port();
+	change(limit, 3 * MBPS);
+	assert_int_equal(attach_hw(hw, limit, WEIGHT), 0);
+	assert_int_equal(fake_rates.rates[0].weight, 100);
+	assert_int_equal(attach_hw(hw, limit, 0), 0);
+	assert_int_equal(fake_rates.rates[0].weight, 7);
+	end(hw, limit);
+}
+
 static void a_second_limit_is_refused(void **state)
 {
 	struct vio_limit *limit = create_limit(8 * MBPS, 0, 0);
@@ -585,6 +625,8 @@ int main(void)
 		TEST(a_change_that_is_refused_leaves_the_one_before),
 		TEST(a_restore_that_fails_detaches_all_the_same),
 		TEST(a_node_goes_even_if_its_rates_cannot_be_restored),
+		TEST(without_a_way_to_wait_nothing_is_asked_for),
+		TEST(what_is_not_attached_again_is_as_before),
 		TEST(a_second_limit_is_refused),
 		TEST(one_operation_at_a_time),
 		TEST(arguments_are_checked),

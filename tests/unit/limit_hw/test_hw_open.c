@@ -46,6 +46,22 @@ static void a_port_function_tells_what_its_driver_can(void **state)
 	assert_int_equal(close_hw(hw), 0);
 }
 
+static void values_that_are_there_need_no_trial(void **state)
+{
+	struct vio_limit_hw_params params = port_params();
+
+	(void)state;
+	fake_rates.rates[1] = (struct fake_rate){ .is_there = 1, .node = "old" };
+	fake_rates.rates[0] = (struct fake_rate){
+		.is_there = 1, .share = MBPS, .weight = 7, .parent = "old"
+	};
+	params.flags = VIO_LIMIT_HW_NO_TRIALS;
+	assert_int_equal(close_hw(create_hw(params)), 0);
+	assert_int_equal(scene.caps.fields, ASSURED | WEIGHT | PARENT);
+	assert_int_equal(scene.caps.untried, CEILING);
+	assert_int_equal(fake_rates.n_sets, 0);
+}
+
 static void a_kernel_without_devlink_is_told(void **state)
 {
 	(void)state;
@@ -260,6 +276,7 @@ int main(void)
 		TEST(an_answer_that_is_nonsense_is_told),
 		TEST(a_pf_without_an_interface_is_told),
 		TEST(a_port_function_tells_what_its_driver_can),
+		TEST(values_that_are_there_need_no_trial),
 		TEST(a_kernel_without_devlink_is_told),
 		TEST(a_port_that_is_not_there_is_told),
 		TEST(a_node_is_made_and_goes),
