@@ -299,7 +299,9 @@ read_options()
 			;;
 		--iommufd) kernel=$("$guest_dir/kernel.sh") ;;
 		--iommufd=*) kernel=${option#*=} ;;
-		block | functions | limits | nested | resize | kill) parts+=("$option") ;;
+		block | functions | limits | nested | resize | kill)
+			parts+=("$option")
+			;;
 		*) host_die "unknown option or part $option" ;;
 		esac
 	done

@@ -237,8 +237,8 @@ vio_limit_hw_read_caps(const struct vio_limit_hw *hw, struct vio_limit_hw_caps *
  * assured rate over the ceiling once both are rounded; -EINVAL: a field of @p needed
  * that the limit does not have, or report too short; or its tree has changed so that
  * software cannot take the limit back: configure it first; -EBUSY: an operation is
- * under way, or see above; -ECHILD. @p done: 0; -EIO: read back otherwise; or what the kernel
- * answered: all is as before, or the line says what could not be put back.
+ * under way, or see above; -ECHILD. @p done: 0; -EIO: read back otherwise; or what the
+ * kernel answered: all is as before, or the line says what could not be put back.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int
@@ -253,8 +253,9 @@ vio_limit_hw_attach(struct vio_limit_hw *hw, struct vio_limit *limit, uint32_t n
  * @param done    called once if the call returns 0
  * @param opaque  first argument of @p done
  * @param err     optional, filled on failure
- * @return 0: under way; -EINVAL: none is attached, or as vio_limit_hw_close(); -EBUSY: an
- * operation is under way; -ECHILD. @p done: as vio_limit_hw_close(); the limit is detached in any case.
+ * @return 0: under way; -EINVAL: none is attached, or as vio_limit_hw_close(); -EBUSY:
+ * an operation is under way; -ECHILD. @p done: as vio_limit_hw_close(); the limit is
+ * detached in any case.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int vio_limit_hw_detach(struct vio_limit_hw *hw,
