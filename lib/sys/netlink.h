@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One question to rtnetlink about one VF, and its answer, without blocking. The
- * kernel handles a question in the context of whoever sends it, under a lock that
- * it can hold for seconds while VFs are made; so the bytes go out through the
- * context's asynchronous calls and the answer comes through its loop. Each question
- * has a socket of its own: an answer that is late belongs to nobody else.
+ * One question to rtnetlink about one VF, and its answer, without blocking: the kernel
+ * keeps a lock for seconds while VFs are made. See netlink_ask.h.
  */
 #ifndef VIO_SYS_NETLINK_H
 #define VIO_SYS_NETLINK_H
@@ -12,20 +9,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/env.h"
-#include "sys/async.h"
-#include "sys/loop.h"
+#include "sys/netlink_ask.h"
 
 /* Settings of a VF, for fields of struct vio_netlink_vf. */
-#define VIO_NETLINK_MAC           (1u << 0)
-#define VIO_NETLINK_VLAN          (1u << 1)
-#define VIO_NETLINK_MIN_RATE      (1u << 2)
-#define VIO_NETLINK_MAX_RATE      (1u << 3)
-#define VIO_NETLINK_SPOOFCHK      (1u << 4)
-#define VIO_NETLINK_TRUST         (1u << 5)
-#define VIO_NETLINK_LINK          (1u << 6)
-
-#define VIO_NETLINK_REQUEST_BYTES 512u /* every setting at once is 156 */
+#define VIO_NETLINK_MAC      (1u << 0)
+#define VIO_NETLINK_VLAN     (1u << 1)
+#define VIO_NETLINK_MIN_RATE (1u << 2)
+#define VIO_NETLINK_MAX_RATE (1u << 3)
+#define VIO_NETLINK_SPOOFCHK (1u << 4)
+#define VIO_NETLINK_TRUST    (1u << 5)
+#define VIO_NETLINK_LINK     (1u << 6)
 
 /* Of a VF, in rtnetlink's units and numbers (linux/if_link.h). */
 struct vio_netlink_vf {
@@ -57,17 +50,7 @@ struct vio_netlink_call {
 	 */
 	void (*done)(struct vio_netlink_call *call, int result);
 
-	/* netlink.c's. */
-	struct vio_event event;
-	struct vio_async_call write;
-	char request[VIO_NETLINK_REQUEST_BYTES];
-	char *answer;
-	uint32_t answer_bytes;
-	uint32_t n_strange; /* datagrams that answered something else */
-	uint32_t n_tries;   /* of the write */
-	uint32_t is_written;
-	uint32_t is_answered;
-	int32_t result;
+	struct vio_netlink_ask ask; /* netlink.c's */
 };
 
 /*

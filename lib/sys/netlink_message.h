@@ -4,9 +4,7 @@
 #define VIO_SYS_NETLINK_MESSAGE_H
 
 #include "sys/netlink.h"
-
-/* One question per socket: any number does, except 0, which notifications have. */
-#define VIO_NETLINK_SEQUENCE 1u
+#include "sys/netlink_attr.h"
 
 /*
  * Bytes written to @buf, of VIO_NETLINK_REQUEST_BYTES; -EOPNOTSUPP: a build without

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Answers. Each length is checked against what is left of its surroundings, and
- * each step takes at least a header's bytes, so that a datagram bounds the work
- * whatever it says. A message that is broken anywhere before what is looked for is
+ * Answers about VFs. A message that is broken anywhere before what is looked for is
  * no answer to believe: -EBADMSG.
  */
 #include <endian.h>
@@ -15,49 +13,14 @@
 #include <string.h>
 
 #include "core/bits.h"
+#include "sys/netlink_attr.h"
 #include "sys/netlink_message.h"
-
-#define ERRNO_MAX 4095 /* as the kernel's IS_ERR() */
-
-struct bytes {
-	const char *at;
-	size_t n;
-};
 
 /* One VF of the list. */
 struct entry {
 	struct vio_netlink_vf vf;
 	bool has_index;
 };
-
-/* Takes @n bytes and the padding behind them off, or what there is of that. */
-static void skip(struct bytes *rest, size_t n)
-{
-	const size_t whole = (n + 3) & ~(size_t)3;
-
-	n = whole < rest->n ? whole : rest->n;
-	rest->at += n;
-	rest->n -= n;
-}
-
-/* 1: one was taken off; 0: none is left; -EBADMSG. */
-static int take_attr(struct bytes *rest, uint16_t *out_type, struct bytes *out)
-{
-	struct nlattr attr;
-
-	if (!rest->n)
-		return 0;
-	if (rest->n < sizeof(attr))
-		return -EBADMSG;
-	memcpy(&attr, rest->at, sizeof(attr));
-	if (attr.nla_len < sizeof(attr) || attr.nla_len > rest->n)
-		return -EBADMSG;
-	*out_type = attr.nla_type & NLA_TYPE_MASK;
-	out->at = rest->at + sizeof(attr);
-	out->n = attr.nla_len - sizeof(attr);
-	skip(rest, attr.nla_len);
-	return 1;
-}
 
 static void store_mac(struct vio_netlink_vf *vf, const void *data)
 {
@@ -130,7 +93,7 @@ static const struct {
 };
 
 /* Every setting begins with the VF's number, which is the same for all of a list. */
-static int store(struct entry *entry, struct bytes data, size_t n,
+static int store(struct entry *entry, struct vio_bytes data, size_t n,
 		 void (*store_data)(struct vio_netlink_vf *vf, const void *data))
 {
 	union {
@@ -150,20 +113,20 @@ static int store(struct entry *entry, struct bytes data, size_t n,
 }
 
 /* The first is the one that there is: MAX_VLAN_LIST_LEN is 1. */
-static int store_vlan_list(struct entry *entry, struct bytes list)
+static int store_vlan_list(struct entry *entry, struct vio_bytes list)
 {
-	struct bytes data;
+	struct vio_bytes data;
 	uint16_t type;
 	int ret;
 
-	while ((ret = take_attr(&list, &type, &data)) > 0)
+	while ((ret = vio_netlink_take_attr(&list, &type, &data)) > 0)
 		if (type == IFLA_VF_VLAN_INFO)
 			return store(entry, data, sizeof(struct ifla_vf_vlan_info),
 				     store_vlan);
 	return ret;
 }
 
-static int store_attr(struct entry *entry, uint16_t type, struct bytes data)
+static int store_attr(struct entry *entry, uint16_t type, struct vio_bytes data)
 {
 	if (type == IFLA_VF_VLAN_LIST)
 		return store_vlan_list(entry, data);
@@ -173,14 +136,14 @@ static int store_attr(struct entry *entry, uint16_t type, struct bytes data)
 	return 0;
 }
 
-static int parse_entry(struct bytes rest, struct entry *entry)
+static int parse_entry(struct vio_bytes rest, struct entry *entry)
 {
-	struct bytes data;
+	struct vio_bytes data;
 	uint16_t type;
 	int ret;
 
 	*entry = (struct entry){ 0 };
-	while ((ret = take_attr(&rest, &type, &data)) > 0) {
+	while ((ret = vio_netlink_take_attr(&rest, &type, &data)) > 0) {
 		ret = store_attr(entry, type, data);
 		if (ret)
 			break;
@@ -189,14 +152,14 @@ static int parse_entry(struct bytes rest, struct entry *entry)
 }
 
 /* 0: found and copied; -ENODEV: not there. */
-static int find_entry(struct bytes list, struct vio_netlink_vf *vf)
+static int find_entry(struct vio_bytes list, struct vio_netlink_vf *vf)
 {
 	struct entry entry;
-	struct bytes data;
+	struct vio_bytes data;
 	uint16_t type;
 	int ret;
 
-	while ((ret = take_attr(&list, &type, &data)) > 0) {
+	while ((ret = vio_netlink_take_attr(&list, &type, &data)) > 0) {
 		if (type != IFLA_VF_INFO)
 			continue;
 		ret = parse_entry(data, &entry);
@@ -216,11 +179,12 @@ static int explain_missing(uint32_t n_vfs, const struct vio_netlink_vf *vf)
 	return n_vfs > vf->index ? -EOPNOTSUPP : -ENODEV;
 }
 
-static int parse_link(struct bytes rest, uint32_t ifindex, struct vio_netlink_vf *vf)
+static int
+parse_link(struct vio_bytes rest, uint32_t ifindex, struct vio_netlink_vf *vf)
 {
 	struct ifinfomsg link;
 	uint32_t n_vfs = 0;
-	struct bytes data;
+	struct vio_bytes data;
 	uint16_t type;
 	int ret;
 
@@ -229,8 +193,8 @@ static int parse_link(struct bytes rest, uint32_t ifindex, struct vio_netlink_vf
 	memcpy(&link, rest.at, sizeof(link));
 	if ((uint32_t)link.ifi_index != ifindex)
 		return -EBADMSG;
-	skip(&rest, sizeof(link));
-	while ((ret = take_attr(&rest, &type, &data)) > 0) {
+	vio_netlink_skip(&rest, sizeof(link));
+	while ((ret = vio_netlink_take_attr(&rest, &type, &data)) > 0) {
 		if (type == IFLA_VFINFO_LIST)
 			break;
 		if (type == IFLA_NUM_VF && data.n >= sizeof(n_vfs))
@@ -245,52 +209,24 @@ static int parse_link(struct bytes rest, uint32_t ifindex, struct vio_netlink_vf
 	return ret;
 }
 
-static int parse_error(struct bytes body, bool is_set)
-{
-	int32_t code;
-
-	if (body.n < sizeof(code))
-		return -EBADMSG;
-	memcpy(&code, body.at, sizeof(code));
-	if (code > 0 || code < -ERRNO_MAX || (!code && !is_set))
-		return -EBADMSG;
-	return code;
-}
-
-static int parse_body(uint16_t type, struct bytes body, uint32_t ifindex,
+static int parse_body(uint16_t type, struct vio_bytes body, uint32_t ifindex,
 		      struct vio_netlink_vf *vf)
 {
-	if (type == NLMSG_ERROR)
-		return parse_error(body, !vf);
-	if (type == NLMSG_OVERRUN)
-		return -ENOBUFS;
 	if (type == RTM_NEWLINK && vf)
 		return parse_link(body, ifindex, vf);
-	return -EBADMSG;
+	return vio_netlink_parse_error(type, body, !vf);
 }
 
 int vio_netlink_parse(const void *data, size_t n, uint32_t ifindex,
 		      struct vio_netlink_vf *vf, int *out_result)
 {
-	struct bytes rest = { .at = data, .n = n };
-	struct nlmsghdr header;
+	struct vio_bytes body;
+	uint16_t type;
+	int ret;
 
-	while (rest.n) {
-		struct bytes body;
-
-		*out_result = -EBADMSG;
-		if (rest.n < sizeof(header))
-			return 1;
-		memcpy(&header, rest.at, sizeof(header));
-		if (header.nlmsg_len < sizeof(header) || header.nlmsg_len > rest.n)
-			return 1;
-		body.at = rest.at + sizeof(header);
-		body.n = header.nlmsg_len - sizeof(header);
-		skip(&rest, header.nlmsg_len);
-		if (header.nlmsg_seq != VIO_NETLINK_SEQUENCE)
-			continue;
-		*out_result = parse_body(header.nlmsg_type, body, ifindex, vf);
-		return 1;
-	}
-	return 0;
+	ret = vio_netlink_find_answer(data, n, &type, &body);
+	if (!ret)
+		return 0;
+	*out_result = ret < 0 ? ret : parse_body(type, body, ifindex, vf);
+	return 1;
 }

@@ -19,7 +19,7 @@ modules=(
 )
 
 # Where busybox has one of the same name, it gives way.
-tools=(bin/ip usr/bin/lspci)
+tools=(bin/ip sbin/devlink usr/bin/lspci)
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 pieces=$("$here/fetch.sh")

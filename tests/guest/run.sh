@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: MIT
 #
 # The guest suite: run.sh BUILD_DIR [--soak] [--iommufd[=BZIMAGE]] [PART...], all parts
-# where none is named: block functions nested resize kill. The programs of one set of
-# devices run in one boot. What they say is shown as it is, CMocka's lines and the
-# count of boots that were tried again; the last line sums up. A test that began and
-# did not end well counts as failed, whatever became of the guest.
+# where none is named: block functions limits nested resize kill. The programs of one
+# set of devices run in one boot. What they say is shown as it is, CMocka's lines and
+# the count of boots that were tried again; the last line sums up. A test that began
+# and did not end well counts as failed, whatever became of the guest.
 
 set -euo pipefail
 
@@ -100,6 +100,25 @@ run_vfio_suite()
 	guest_run show "$limit" guest_inventory guest_claim guest_jail \
 		"guest_claimants $claim_seconds $claim_cycles" || broken=1
 	guest_words=''
+}
+
+# Where rates can be held: a card with virtual functions, one of software, and a disk
+# that is faster than any limit of it.
+run_limits_suite()
+{
+	local zeros=file=null-co://,file.size=64M,file.read-zeroes=on
+
+	guest_args=(
+		-device "pcie-root-port,id=port0,slot=1,chassis=1"
+		-netdev "hubport,id=net0,hubid=0"
+		-device "igb,bus=port0,netdev=net0"
+		-drive "if=none,id=disk0,format=raw,$zeros"
+		-device "virtio-blk-pci,drive=disk0,serial=limited"
+	)
+	guest_files=("$build"/tests/guest/guest_limit_{net,disk}
+		"$("$guest_dir/modules.sh")/netdevsim.ko")
+	guest_run show "$limit" "modprobe -a psample macsec udp_tunnel" \
+		guest_limit_net guest_limit_disk || broken=1
 }
 
 # With the devices of run_vfio_suite, which are taken away: by themselves, and by the
@@ -280,7 +299,9 @@ read_options()
 			;;
 		--iommufd) kernel=$("$guest_dir/kernel.sh") ;;
 		--iommufd=*) kernel=${option#*=} ;;
-		block | functions | nested | resize | kill) parts+=("$option") ;;
+		block | functions | limits | nested | resize | kill)
+			parts+=("$option")
+			;;
 		*) host_die "unknown option or part $option" ;;
 		esac
 	done
@@ -299,7 +320,8 @@ main()
 	claim_seconds=10 claim_cycles=15
 	resize_limit=240 resize_rows="1 3 4 7" deaths="3 1"
 	read_options "${@:2}"
-	[[ ${#parts[@]} -gt 0 ]] || parts=(block functions nested resize kill)
+	[[ ${#parts[@]} -gt 0 ]] ||
+		parts=(block functions limits nested resize kill)
 	for part in "${parts[@]}"; do
 		"run_${part}_suite"
 	done

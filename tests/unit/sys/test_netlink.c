@@ -156,7 +156,7 @@ static void a_kernel_that_takes_its_time_keeps_nobody(void **state)
 	dispatch_idle();
 	/* Answered, but the request is still the kernel's to read. */
 	assert_int_equal(counted.n_done, 0);
-	assert_true(counted.call.is_answered);
+	assert_true(counted.call.ask.is_answered);
 
 	assert_int_equal(sem_post(&write_gate), 0);
 	assert_int_equal(result_of(&counted), -EPERM);

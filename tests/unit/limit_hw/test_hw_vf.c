@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+/* Rates of VFs: how a driver's abilities are found out, and what is sent to it. */
+#include "unit/limit_hw/rates_scene.h"
+
+static int opens(struct vio_limit_hw_params params)
+{
+	struct vio_limit_hw *hw;
+
+	return open_hw(&params, &hw);
+}
+
+static void a_vf_tells_step_and_highest_rate(void **state)
+{
+	struct vio_limit_hw *hw = create_hw(vf_params());
+
+	(void)state;
+	assert_int_equal(scene.caps.size, sizeof(scene.caps));
+	assert_int_equal(scene.caps.fields, CEILING | ASSURED);
+	assert_int_equal(scene.caps.untried, 0);
+	assert_int_equal(scene.caps.bytes_least, MBPS);
+	assert_int_equal(scene.caps.bytes_step, MBPS);
+	assert_int_equal(scene.caps.bytes_most, 1000 * MBPS);
+	assert_int_equal(scene.caps.ops_most, 0);
+	assert_int_equal(close_hw(hw), 0);
+}
+
+static void a_link_of_unknown_speed_bounds_nothing(void **state)
+{
+	struct vio_limit_hw *hw;
+
+	(void)state;
+	vio_fake_remove(scene.fake,
+			VIO_FAKE_PCI_ROOT "/bus/pci/devices/" PF "/net/eth0/speed");
+	hw = create_hw(vf_params());
+	assert_int_equal(scene.caps.bytes_most, VIO_LIMIT_RATE_MAX);
+	assert_int_equal(close_hw(hw), 0);
+}
+
+static void a_trial_of_a_minimum_is_taken_back(void **state)
+{
+	struct vio_limit_hw *hw;
+
+	(void)state;
+	fake_rates.vfs[1].max = 300;
+	hw = create_hw(vf_params());
+	assert_int_equal(fake_rates.vfs[1].min, 0);
+	assert_int_equal(fake_rates.vfs[1].max, 300);
+	/* The maximum, the minimum, and back. */
+	assert_int_equal(fake_rates.n_sets, 3);
+	assert_int_equal(close_hw(hw), 0);
+	assert_int_equal(fake_rates.n_sets, 3);
+}
+
+static void a_minimum_that_is_there_is_tried_as_it_is(void **state)
+{
+	struct vio_limit_hw *hw;
+
+	(void)state;
+	fake_rates.vfs[1].min = 20;
+	hw = create_hw(vf_params());
+	assert_int_equal(scene.caps.fields, CEILING | ASSURED);
+	assert_int_equal(fake_rates.vfs[1].min, 20);
+	assert_int_equal(fake_rates.n_sets, 2);
+	assert_int_equal(close_hw(hw), 0);
+}
+
+static void a_driver_without_a_minimum_is_found_out(void **state)
+{
+	struct vio_limit_hw *hw;
+
+	(void)state;
+	fake_rates.can &= ~FAKE_RATES_VF_MIN;
+	hw = create_hw(vf_params());
+	assert_int_equal(scene.caps.fields, CEILING);
+	assert_int_equal(close_hw(hw), 0);
+}
+
+static void a_driver_without_rates_can_hold_nothing(void **state)
+{
+	struct vio_limit_hw *hw;
+
+	(void)state;
+	fake_rates.can &= ~(FAKE_RATES_VF_MIN | FAKE_RATES_VF_MAX);
+	hw = create_hw(vf_params());
+	assert_int_equal(scene.caps.fields, 0);
+	assert_int_equal(close_hw(hw), 0);
+}
+
+static void without_trials_nothing_is_set(void **state)
+{
+	struct vio_limit_hw_params params = vf_params();
+	struct vio_limit_hw *hw;
+
+	(void)state;
+	params.flags = VIO_LIMIT_HW_NO_TRIALS;
+	fake_rates.vfs[1].max = 300;
+	hw = create_hw(params);
+	/* A value that is there shows that there can be one. */
+	assert_int_equal(scene.caps.fields, CEILING);
+	assert_int_equal(scene.caps.untried, ASSURED);
+	assert_int_equal(fake_rates.n_sets, 0);
+	assert_int_equal(close_hw(hw), 0);
+}
+
+static void a_lack_of_rights_is_no_lack_of_ability(void **state)
+{
+	(void)state;
+	fake_rates.fail_at = 1;
+	fake_rates.fail_code = -EPERM;
+	assert_int_equal(opens(vf_params()), -EPERM);
+	assert_non_null(strstr(scene.err.text, "VF 1 of 0000:01:00.0: trying"));
+}
+
+static void a_trial_that_cannot_be_taken_back_fails(void **state)
+{
+	(void)state;
+	fake_rates.fail_at = 3;
+	fake_rates.fail_code = -EINVAL;
+	assert_int_equal(opens(vf_params()), -EINVAL);
+}
+
+static void a_vf_that_is_not_there_is_told(void **state)
+{
+	struct vio_limit_hw_params params = vf_params();
+
+	(void)state;
+	params.vf_index = FAKE_RATES_N_VFS;
+	assert_int_equal(opens(params), -ENODEV);
+}
+
+static void an_answer_that_is_nonsense_is_told(void **state)
+{
+	(void)state;
+	fake_rates.fail_read_at = 1;
+	assert_int_equal(opens(vf_params()), -EBADMSG);
+}
+
+static void rates_are_rounded_down_and_up(void **state)
+{
+	struct vio_limit *limit = create_limit(100 * MBPS + 1, 0, 10 * MBPS + 1);
+	struct vio_limit_hw *hw = create_hw(vf_params());
+
+	(void)state;
+	assert_int_equal(attach_hw(hw, limit, CEILING | ASSURED), 0);
+	assert_int_equal(fake_rates.vfs[1].max, 100);
+	assert_int_equal(fake_rates.vfs[1].min, 11);
+	assert_int_equal(fake_rates.vfs[0].max + fake_rates.vfs[2].max, 0);
+	assert_int_equal(scene.report.size, sizeof(scene.report));
+	assert_int_equal(scene.report.set, CEILING | ASSURED);
+	assert_int_equal(scene.report.held, CEILING | ASSURED);
+	assert_int_equal(scene.report.left, 0);
+	assert_int_equal(scene.report.bytes_per_sec, 100 * MBPS);
+	assert_int_equal(scene.report.assured_bytes_per_sec, 11 * MBPS);
+	assert_int_equal(close_hw(hw), 0);
+	assert_int_equal(fake_rates.vfs[1].max + fake_rates.vfs[1].min, 0);
+	assert_int_equal(vio_limit_destroy(limit), 0);
+}
+
+/* The old message: a driver without a minimum is not told of one. */
+static void a_ceiling_alone_leaves_the_minimum(void **state)
+{
+	struct vio_limit *limit = create_limit(100 * MBPS, 0, 0);
+	struct vio_limit_hw *hw = create_hw(vf_params());
+
+	(void)state;
+	fake_rates.vfs[1].min = 5;
+	assert_int_equal(attach_hw(hw, limit, CEILING), 0);
+	assert_int_equal(fake_rates.vfs[1].max, 100);
+	assert_int_equal(fake_rates.vfs[1].min, 5);
+	assert_int_equal(close_hw(hw), 0);
+	assert_int_equal(fake_rates.vfs[1].min, 5);
+	assert_int_equal(vio_limit_destroy(limit), 0);
+}
+
+static void a_minimum_alone_leaves_the_ceiling(void **state)
+{
+	struct vio_limit *limit = create_limit(0, 0, 10 * MBPS);
+	struct vio_limit_hw *hw;
+
+	(void)state;
+	fake_rates.vfs[1].max = 40;
+	hw = create_hw(vf_params());
+	assert_int_equal(attach_hw(hw, limit, ASSURED), 0);
+	assert_int_equal(fake_rates.vfs[1].max, 40);
+	assert_int_equal(fake_rates.vfs[1].min, 10);
+	assert_int_equal(close_hw(hw), 0);
+	assert_int_equal(fake_rates.vfs[1].max, 40);
+	assert_int_equal(vio_limit_destroy(limit), 0);
+}
+
+/* What is assured is found from what is charged: software must go on charging. */
+static void a_minimum_left_to_software_keeps_the_ceiling_there(void **state)
+{
+	struct vio_limit *limit = create_limit(100 * MBPS, 0, 10 * MBPS);
+	struct vio_limit_hw *hw;
+
+	(void)state;
+	fake_rates.can &= ~FAKE_RATES_VF_MIN;
+	hw = create_hw(vf_params());
+	assert_int_equal(attach_hw(hw, limit, ASSURED), -EOPNOTSUPP);
+	assert_int_equal(attach_hw(hw, limit, CEILING), 0);
+	assert_int_equal(scene.report.set, CEILING);
+	assert_int_equal(scene.report.left, ASSURED);
+	assert_int_equal(scene.report.held, 0);
+	assert_int_equal(fake_rates.vfs[1].max, 100);
+	assert_int_equal(close_hw(hw), 0);
+	assert_int_equal(vio_limit_destroy(limit), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, scene_begin, scene_end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_vf_tells_step_and_highest_rate),
+		TEST(a_link_of_unknown_speed_bounds_nothing),
+		TEST(a_trial_of_a_minimum_is_taken_back),
+		TEST(a_minimum_that_is_there_is_tried_as_it_is),
+		TEST(a_driver_without_a_minimum_is_found_out),
+		TEST(a_driver_without_rates_can_hold_nothing),
+		TEST(without_trials_nothing_is_set),
+		TEST(a_lack_of_rights_is_no_lack_of_ability),
+		TEST(a_trial_that_cannot_be_taken_back_fails),
+		TEST(a_vf_that_is_not_there_is_told),
+		TEST(an_answer_that_is_nonsense_is_told),
+		TEST(rates_are_rounded_down_and_up),
+		TEST(a_ceiling_alone_leaves_the_minimum),
+		TEST(a_minimum_alone_leaves_the_ceiling),
+		TEST(a_minimum_left_to_software_keeps_the_ceiling_there),
+	};
+
+	return cmocka_run_group_tests_name("hw_vf", tests, NULL, NULL);
+}
