@@ -119,6 +119,8 @@ static void nobody_overtakes_who_waits(void **state)
 				 -EAGAIN);
 		assert_true(retry > now_ns);
 	}
+	assert_int_equal(vio_lease_refill(&other, UINT64_MAX, 1, 0, &retry), -EAGAIN);
+	assert_true(retry == UINT64_MAX);
 	dispatch(limit, 502 * MS);
 	assert_int_equal(user.n_calls, 1);
 	assert_int_equal(vio_lease_refill(&other, 600 * MS, 1, 0, &retry), 0);
