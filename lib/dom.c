@@ -6,65 +6,15 @@
  * list keeps the place, so that members may leave meanwhile.
  */
 #include <errno.h>
-#include <pthread.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
-#include <vio/dom.h>
-
-#include "core/env.h"
 #include "core/error.h"
-#include "core/member.h"
-#include "core/params.h"
+#include "core/utf8.h"
+#include "dom.h"
 
-#define NAME_BYTES     64  /* the header's 63 and the terminator */
 #define DESCRIBE_BYTES 48  /* a member's name in an error */
 #define NAMES_BYTES    160 /* of members, beside a tenant's name and a sentence */
-
-struct vio_dom {
-	const struct vio_env *env;
-	pthread_mutex_t lock;
-	struct vio_list members;
-	uint32_t n_members;
-	struct vio_meter left; /* counted by members that have left */
-	uint64_t service_ns;   /* atomic */
-	bool is_stepping;      /* these two are the dispatching thread's alone */
-	bool is_visiting;      /* a marker is in the list */
-	char name[NAME_BYTES];
-};
-
-static struct vio_member *member_at(struct vio_list *node)
-{
-	return VIO_CONTAINER_OF(node, struct vio_member, node);
-}
-
-/* Reading changes nothing but the lock. */
-static struct vio_dom *lock_const(const struct vio_dom *dom)
-{
-	struct vio_dom *locked = (struct vio_dom *)dom;
-
-	pthread_mutex_lock(&locked->lock);
-	return locked;
-}
-
-/* Relaxed inside vio_meter_get(): a meter orders nothing. */
-static void add_meter(struct vio_meter *sum, const struct vio_meter *meter)
-{
-	if (!meter)
-		return;
-	sum->bytes += vio_meter_get(&meter->bytes);
-	sum->ops += vio_meter_get(&meter->ops);
-	sum->kicks += vio_meter_get(&meter->kicks);
-	sum->descs += vio_meter_get(&meter->descs);
-	sum->faults += vio_meter_get(&meter->faults);
-	sum->service_ns += vio_meter_get(&meter->service_ns);
-	sum->refused += vio_meter_get(&meter->refused);
-	sum->lent_bytes += vio_meter_get(&meter->lent_bytes);
-	sum->lent_ops += vio_meter_get(&meter->lent_ops);
-	sum->borrowed_bytes += vio_meter_get(&meter->borrowed_bytes);
-	sum->borrowed_ops += vio_meter_get(&meter->borrowed_ops);
-}
 
 void vio_member_join(struct vio_member *member, struct vio_dom *dom)
 {
@@ -86,7 +36,8 @@ void vio_member_leave(struct vio_member *member)
 	pthread_mutex_lock(&dom->lock);
 	vio_list_remove(&member->node);
 	dom->n_members--;
-	add_meter(&dom->left, member->meter);
+	if (member->meter)
+		vio_meter_sum(&dom->left, member->meter);
 	pthread_mutex_unlock(&dom->lock);
 	member->dom = NULL;
 }
@@ -94,10 +45,10 @@ void vio_member_leave(struct vio_member *member)
 int vio_dom_create(struct vio_ctx *ctx, const char *name, struct vio_dom **out)
 {
 	const struct vio_env *env = vio_env_of(ctx);
-	size_t n = name ? strnlen(name, NAME_BYTES) : 0;
+	size_t n = name ? strnlen(name, VIO_DOM_NAME_BYTES) : 0;
 	struct vio_dom *dom;
 
-	if (!n || n == NAME_BYTES)
+	if (!n || n == VIO_DOM_NAME_BYTES || !vio_is_utf8(name, n))
 		return -EINVAL;
 	dom = VIO_NEW(env, struct vio_dom);
 	if (!dom)
@@ -125,7 +76,7 @@ static struct vio_member *visit_next(struct vio_dom *dom, struct vio_list *marke
 	if (next != &dom->members)
 		vio_list_append(next->next, marker);
 	pthread_mutex_unlock(&dom->lock);
-	return next == &dom->members ? NULL : member_at(next);
+	return next == &dom->members ? NULL : vio_dom_member_at(next);
 }
 
 /*
@@ -172,7 +123,7 @@ static struct vio_member *find_busy(struct vio_dom *dom)
 	struct vio_list *node = dom->members.next;
 
 	for (; node != &dom->members; node = node->next) {
-		struct vio_member *member = member_at(node);
+		struct vio_member *member = vio_dom_member_at(node);
 
 		if (member->ops->is_busy(member))
 			return member;
@@ -202,34 +153,28 @@ int vio_dom_step(struct vio_dom *dom, struct vio_error *err)
 	return 0;
 }
 
+struct vio_meter vio_dom_sum(struct vio_dom *dom)
+{
+	struct vio_list *node;
+	struct vio_meter sum;
+
+	pthread_mutex_lock(&dom->lock);
+	sum = dom->left;
+	for (node = dom->members.next; node != &dom->members; node = node->next)
+		if (vio_dom_member_at(node)->meter)
+			vio_meter_sum(&sum, vio_dom_member_at(node)->meter);
+	pthread_mutex_unlock(&dom->lock);
+	/* Relaxed, as all meters. */
+	sum.service_ns += __atomic_load_n(&dom->service_ns, __ATOMIC_RELAXED);
+	return sum;
+}
+
+/* Reading changes nothing but the lock. */
 int vio_dom_read_meters(const struct vio_dom *dom, struct vio_meters *meters)
 {
-	struct vio_dom *locked = lock_const(dom);
-	struct vio_list *node = locked->members.next;
-	struct vio_meter sum = locked->left;
-	struct vio_meters copy;
+	struct vio_meter sum = vio_dom_sum((struct vio_dom *)dom);
 
-	for (; node != &locked->members; node = node->next)
-		add_meter(&sum, member_at(node)->meter);
-	pthread_mutex_unlock(&locked->lock);
-
-	copy = (struct vio_meters){
-		.bytes = sum.bytes,
-		.ops = sum.ops,
-		.kicks = sum.kicks,
-		.descs = sum.descs,
-		/* Relaxed, as all meters. */
-		.service_ns = sum.service_ns +
-			      __atomic_load_n(&locked->service_ns, __ATOMIC_RELAXED),
-		.faults = sum.faults,
-		.refused = sum.refused,
-		.lent_bytes = sum.lent_bytes,
-		.lent_ops = sum.lent_ops,
-		.borrowed_bytes = sum.borrowed_bytes,
-		.borrowed_ops = sum.borrowed_ops,
-	};
-	return vio_params_fill(meters, VIO_PARAMS_END(copy, faults), &copy,
-			       sizeof(copy));
+	return vio_meter_fill(&sum, meters);
 }
 
 void vio_dom_add_service(struct vio_dom *dom, uint64_t service_ns)
@@ -246,7 +191,7 @@ static void print_members(struct vio_dom *dom, char *buf, size_t n)
 
 	buf[0] = '\0';
 	for (; node != &dom->members && used < n; node = node->next) {
-		struct vio_member *member = member_at(node);
+		struct vio_member *member = vio_dom_member_at(node);
 		char who[DESCRIBE_BYTES] = "";
 
 		member->ops->describe(member, who, sizeof(who));

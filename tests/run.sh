@@ -50,6 +50,7 @@ kernel.sh bc bison flex libelf-dev
 # destroys an object around them reads no more than parameters.
 parsers="
 journal     lib/vf/journal.c
+limit_state lib/limit/save.c
 memory      lib/mem
 params      lib/core/params.h lib/core/error.c
 pci_config  lib/vf/pci_caps.c lib/vf/pci_config.c lib/vf/pci_sriov.c

@@ -14,38 +14,16 @@
 
 #include <vio/common.h>
 #include <vio/error.h>
+#include <vio/meters.h>
 
 VIO_BEGIN_DECLS
-
-/** What a tenant has used. Start from VIO_METERS_INIT. */
-struct vio_meters {
-	uint32_t size;           /**< in: sizeof; out: bytes filled */
-	uint32_t flags;          /**< 0 */
-	uint64_t bytes;          /**< in the buffers of completed chains */
-	uint64_t ops;            /**< chains completed */
-	uint64_t kicks;          /**< notifications from the driver */
-	uint64_t descs;          /**< descriptors of popped chains */
-	uint64_t service_ns;     /**< as charged by the program */
-	uint64_t faults;         /**< queues latched by malformed rings */
-	uint64_t refused;        /**< requests that a limit told to wait */
-	uint64_t lent_bytes;     /**< assured, unused, and spent by other limits */
-	uint64_t lent_ops;       /**< the same in operations */
-	uint64_t borrowed_bytes; /**< spent beyond what is assured */
-	uint64_t borrowed_ops;   /**< the same in operations */
-};
-/** Empty meters. */
-#define VIO_METERS_INIT                                                                \
-	{                                                                              \
-		(uint32_t)sizeof(struct vio_meters), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,  \
-			0                                                              \
-	}
 
 /**
  * Create a tenant.
  * @param ctx       gives memory, log and events; NULL: see @ref abi
- * @param name      shown in logs and errors, 1 to 63 bytes, copied
+ * @param name      shown in logs, errors and metrics, 1 to 63 bytes of UTF-8, copied
  * @param[out] out  the caller's, to vio_dom_destroy()
- * @return 0; -EINVAL: no name, or too long; -ENOMEM.
+ * @return 0; -EINVAL: no name, too long, or not UTF-8; -ENOMEM.
  * @par Threads  Any.
  */
 VIO_API VIO_MUST_CHECK int
@@ -90,6 +68,40 @@ VIO_API int vio_dom_step(struct vio_dom *dom, struct vio_error *err);
  * @par Threads  Any.
  */
 VIO_API int vio_dom_read_meters(const struct vio_dom *dom, struct vio_meters *meters);
+
+/** The text ends without its end mark: the caller prints families of its own. */
+#define VIO_METRICS_PART (1u << 0)
+
+/**
+ * Print the meters of tenants and of their queues as OpenMetrics 1.0 text.
+ *
+ * A family, such as vio_dom_bytes or vio_queue_bytes, may appear but once in an
+ * exposition: give all tenants of the program to one call. Samples have the label
+ * @c dom, the tenant's name; those of a queue also @c queue, its number. Queues of a
+ * tenant that have one number, as two devices have, are counted together there. A
+ * tenant counts on for queues that are gone, so it may have more than its queues.
+ * @code
+ *	while ((ret = vio_dom_print_metrics(doms, n, 0, buf, room, &used)) == -ENOSPC) {
+ *		room = used + used / 8 + 1; // numbers grow, queues come
+ *		buf = realloc(buf, room);
+ *	}
+ * @endcode
+ * Each number is right by itself, not all for one moment.
+ * @param doms            tenants of different names; not destroyed meanwhile
+ * @param n_doms          how many; 0: the families alone. Names are compared with
+ *                        each other: thousands take milliseconds
+ * @param flags           VIO_METRICS_PART or 0
+ * @param[out] buf        gets the text and a NUL; NULL if @p buf_bytes is 0
+ * @param buf_bytes       room in @p buf
+ * @param[out] out_bytes  length of the text without the NUL; filled on -ENOSPC, too:
+ *                        what it would be
+ * @return 0; -ENOSPC: does not fit, buf is an empty string; -EEXIST: two tenants of
+ * one name; -EINVAL: NULL where something must be, or an unknown flag.
+ * @par Threads  Any.
+ */
+VIO_API VIO_MUST_CHECK int
+vio_dom_print_metrics(struct vio_dom *const *doms, uint32_t n_doms, uint32_t flags,
+		      char *buf, size_t buf_bytes, size_t *out_bytes);
 
 /**
  * Charge time that a device spent on the tenant's requests.

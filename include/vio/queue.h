@@ -39,6 +39,7 @@
 
 #include <vio/common.h>
 #include <vio/error.h>
+#include <vio/meters.h>
 
 VIO_BEGIN_DECLS
 
@@ -292,6 +293,26 @@ VIO_API int vio_queue_stopped(struct vio_stop *token);
  */
 VIO_API int
 vio_queue_read_fault(const struct vio_queue *queue, struct vio_queue_fault *fault);
+
+/**
+ * Copy out the queue's meters. Counts are exact once its owner is idle and at most a
+ * burst behind while it runs.
+ * @param queue           a queue
+ * @param[in,out] meters  size set by the caller; filled up to that size
+ * @return 0; -EINVAL: meters is NULL or too short.
+ * @par Threads  Any.
+ */
+VIO_API int
+vio_queue_read_meters(const struct vio_queue *queue, struct vio_meters *meters);
+
+/**
+ * Charge time that the device spent on the queue's requests, to the queue and so to its
+ * tenant. What is charged here is not to be charged to vio_dom_add_service() again.
+ * @param queue       a queue
+ * @param service_ns  nanoseconds
+ * @par Threads  One per object: the owner.
+ */
+VIO_API void vio_queue_add_service(struct vio_queue *queue, uint64_t service_ns);
 
 /**
  * How many descriptors the ring has, and so how many chains can be open.

@@ -20,6 +20,7 @@
 #include <vio/heap.h>
 #include <vio/host.h>
 #include <vio/mem.h>
+#include <vio/meters.h>
 #include <vio/pci.h>
 #include <vio/queue.h>
 #include <vio/resize.h>

@@ -31,11 +31,19 @@ struct vio_member_ops {
 	void (*describe)(const struct vio_member *member, char *buf, size_t n);
 };
 
+/* Metrics show what is not "other" by itself, under its number. */
+enum vio_member_kind {
+	VIO_MEMBER_OTHER,
+	VIO_MEMBER_QUEUE,
+};
+
 struct vio_member {
 	struct vio_list node;
 	struct vio_dom *dom; /* NULL: not a member */
 	const struct vio_member_ops *ops;
 	const struct vio_meter *meter; /* NULL: counts nothing */
+	enum vio_member_kind kind;
+	uint32_t number; /* of its kind; several may have the same */
 };
 
 /* Any thread. @dom NULL does nothing. Implemented by dom.c. */

@@ -10,6 +10,8 @@
 
 #include <stdint.h>
 
+#include <vio/meters.h>
+
 struct vio_meter {
 	uint64_t bytes;
 	uint64_t ops;
@@ -18,7 +20,7 @@ struct vio_meter {
 	uint64_t faults;
 	uint64_t service_ns; /* charged by the owner */
 	uint64_t refused;    /* requests that a limit told to wait */
-	uint64_t lent_bytes; /* assured, unused, and spent by other limits */
+	uint64_t lent_bytes; /* assured and not used */
 	uint64_t lent_ops;
 	uint64_t borrowed_bytes; /* spent beyond what is assured */
 	uint64_t borrowed_ops;
@@ -39,5 +41,11 @@ static inline void vio_meter_set(uint64_t *counter, uint64_t n)
 {
 	__atomic_store_n(counter, n, __ATOMIC_RELAXED);
 }
+
+/* Any thread, beside @meter's writer. */
+void vio_meter_sum(struct vio_meter *sum, const struct vio_meter *meter);
+
+/* Fills a caller's struct as far as it reaches; -EINVAL: NULL, or too short. */
+int vio_meter_fill(const struct vio_meter *meter, struct vio_meters *meters);
 
 #endif /* VIO_CORE_METER_H */

@@ -141,6 +141,8 @@ int vio_queue_create(struct vio_ctx *ctx, const struct vio_queue_params *params,
 	object->stopped.run = end_stop;
 	object->queue.member.ops = &queue_member_ops;
 	object->queue.member.meter = &object->queue.meter;
+	object->queue.member.kind = VIO_MEMBER_QUEUE;
+	object->queue.member.number = ours.index;
 	vio_member_join(&object->queue.member, ours.dom);
 	vio_env_hold(env);
 	*out = &object->queue;

@@ -51,12 +51,6 @@ static void unlock_tree(struct vio_tree *tree)
 	pthread_mutex_unlock(&tree->lock);
 }
 
-/* Relaxed: set under the lock that is held. */
-static bool is_gone(const struct vio_limit *limit)
-{
-	return __atomic_load_n(&limit->is_gone, __ATOMIC_RELAXED);
-}
-
 static bool has_child(const struct vio_limit *parent, const char *name)
 {
 	const struct vio_limit *child;
@@ -94,6 +88,7 @@ create_node(struct vio_tree *tree, const struct vio_limit_params *p)
 	limit->member.ops = &member_ops;
 	limit->member.meter = &limit->meter;
 	vio_list_init(&limit->children);
+	vio_list_init(&limit->waiters);
 	vio_list_init(&limit->sibling);
 	return limit;
 }
@@ -179,7 +174,7 @@ int vio_limit_create(struct vio_ctx *ctx, const struct vio_limit_params *params,
 static int
 check_parent(const struct vio_limit *parent, const char *name, struct vio_error *err)
 {
-	if (is_gone(parent))
+	if (vio_limit_is_gone(parent))
 		return vio_fail(err, -ESTALE, "%s: it is destroyed", parent->name);
 	if (parent->n_leases)
 		return vio_fail(err, -EBUSY, "%s: it has leases, detach them first",
@@ -222,7 +217,7 @@ int vio_limit_add(struct vio_limit *parent, const struct vio_limit_params *param
 static int check_identity(const struct vio_limit *limit,
 			  const struct vio_limit_params *p, struct vio_error *err)
 {
-	if (is_gone(limit))
+	if (vio_limit_is_gone(limit))
 		return vio_fail(err, -ESTALE, "%s: it is destroyed", limit->name);
 	if (p->name && strcmp(p->name, limit->name))
 		return vio_fail(err, -EINVAL, "%s: name: it stays as it is",
@@ -356,7 +351,7 @@ static struct vio_limit_stats count_all(const struct vio_limit *top)
 	struct vio_limit_stats sum = VIO_LIMIT_STATS_INIT;
 	struct vio_list *at = top->tree->nodes.next;
 
-	if (is_gone(top))
+	if (vio_limit_is_gone(top))
 		count(top, &sum);
 	for (; at != &top->tree->nodes; at = at->next) {
 		const struct vio_limit *limit =
@@ -400,11 +395,10 @@ static void leave_parent(struct vio_limit *limit)
 		parent->n_refused += limit->n_refused;
 }
 
-/* Under the lock, which is let go. */
-static void free_unlocked(struct vio_limit *limit)
+void vio_limit_unlock(struct vio_limit *limit)
 {
 	struct vio_tree *tree = limit->tree;
-	bool is_last = is_gone(limit) && !limit->n_leases;
+	bool is_last = vio_limit_is_gone(limit) && !limit->n_leases;
 
 	unlock_tree(tree);
 	if (!is_last)
@@ -420,16 +414,17 @@ int vio_limit_destroy(struct vio_limit *limit)
 	if (!limit)
 		return 0;
 	tree = lock_tree(limit);
-	if (!vio_limit_is_leaf(limit)) {
+	if (!vio_limit_is_leaf(limit) || !vio_list_is_empty(&limit->waiters) ||
+	    (!limit->parent && tree->wake)) {
 		unlock_tree(tree);
 		return -EBUSY;
 	}
 	leave_parent(limit);
 	unlink_node(limit);
 	/* Relaxed: a refill that misses it finds it under the lock. */
-	__atomic_store_n(&limit->is_gone, 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&limit->is_closed, VIO_LIMIT_GONE, __ATOMIC_RELAXED);
 	vio_member_leave(&limit->member);
-	free_unlocked(limit);
+	vio_limit_unlock(limit);
 	return 0;
 }
 
@@ -441,7 +436,7 @@ int vio_lease_attach(struct vio_lease *lease, struct vio_limit *limit)
 	if (lease->layout)
 		return -EBUSY;
 	tree = lock_tree(limit);
-	if (is_gone(limit))
+	if (vio_limit_is_gone(limit))
 		ret = -ESTALE;
 	else if (!vio_limit_is_leaf(limit))
 		ret = -ENOTEMPTY;
@@ -463,5 +458,5 @@ void vio_lease_detach(struct vio_lease *lease)
 	memset(lease, 0, sizeof(*lease));
 	lock_tree(limit);
 	limit->n_leases--;
-	free_unlocked(limit);
+	vio_limit_unlock(limit);
 }

@@ -41,10 +41,11 @@ uint64_t vio_node_cut_credit(struct vio_limit *limit, int i, uint64_t most)
 	return vio_min_u64(credit, most);
 }
 
-/* All of @need and what there is of the quantum, or nothing and false. */
-static bool take_credit(struct vio_limit *limit, int i, uint64_t need, uint64_t *out)
+/* All of @need and what there is of @more, or nothing and false. */
+static bool
+take_credit(struct vio_limit *limit, int i, uint64_t need, uint64_t more, uint64_t *out)
 {
-	uint64_t most = need + load(&limit->quantum[i]); /* both at most the burst */
+	uint64_t most = need + more; /* both at most the burst */
 	uint64_t credit = load(&limit->credit[i]);
 	uint64_t taken;
 
@@ -58,11 +59,10 @@ static bool take_credit(struct vio_limit *limit, int i, uint64_t need, uint64_t 
 }
 
 /* Lets a limit that is set later bite soon: no more than a quantum is lent. */
-static bool take_open(struct vio_limit *limit, int i, uint64_t need, uint64_t *out)
+static bool
+take_open(struct vio_limit *limit, int i, uint64_t need, uint64_t more, uint64_t *out)
 {
-	uint64_t quantum = load(&limit->quantum[i]);
-
-	*out = need + vio_min_u64(quantum, UINT64_MAX - need);
+	*out = need + vio_min_u64(more, UINT64_MAX - need);
 	__atomic_fetch_add(&limit->taken[i], *out, __ATOMIC_RELAXED);
 	return true;
 }
@@ -72,13 +72,14 @@ static bool is_open(const struct vio_limit *limit, int i)
 	return load(&limit->burst[i]) == UINT64_MAX;
 }
 
-static bool take_one(struct vio_limit *limit, int i, uint64_t need, uint64_t *out)
+static bool
+take_one(struct vio_limit *limit, int i, uint64_t need, uint64_t more, uint64_t *out)
 {
 	*out = 0;
 	if (!need)
 		return true;
-	return is_open(limit, i) ? take_open(limit, i, need, out)
-				 : take_credit(limit, i, need, out);
+	return is_open(limit, i) ? take_open(limit, i, need, more, out)
+				 : take_credit(limit, i, need, more, out);
 }
 
 /* Never below 0, whatever a caller refunds to its lease. */
@@ -100,13 +101,14 @@ static void put_back(struct vio_limit *limit, int i, uint64_t units)
 }
 
 /* All or nothing. */
-static bool
-take_both(struct vio_limit *limit, const struct vio_units *need, struct vio_units *out)
+static bool take_both(struct vio_limit *limit, const struct vio_units *need,
+		      const uint64_t *more, struct vio_units *out)
 {
 	if (!take_one(limit, VIO_NODE_BYTES, need->n[VIO_NODE_BYTES],
-		      &out->n[VIO_NODE_BYTES]))
+		      load(&more[VIO_NODE_BYTES]), &out->n[VIO_NODE_BYTES]))
 		return false;
-	if (take_one(limit, VIO_NODE_OPS, need->n[VIO_NODE_OPS], &out->n[VIO_NODE_OPS]))
+	if (take_one(limit, VIO_NODE_OPS, need->n[VIO_NODE_OPS],
+		     load(&more[VIO_NODE_OPS]), &out->n[VIO_NODE_OPS]))
 		return true;
 	put_back(limit, VIO_NODE_BYTES, out->n[VIO_NODE_BYTES]);
 	return false;
@@ -135,15 +137,31 @@ note_ask(struct vio_limit *limit, const struct vio_units *need, uint64_t ready_n
 		limit->ask_until_ns = UINT64_MAX;
 }
 
-static int
-refuse(struct vio_limit *limit, const struct vio_units *need, uint64_t *out_retry_at_ns)
+uint64_t vio_node_ask(struct vio_limit *limit, const struct vio_units *need)
 {
 	uint64_t ready_ns = find_ready_ns(limit, need);
 
 	note_ask(limit, need, ready_ns);
+	return ready_ns;
+}
+
+static int
+refuse(struct vio_limit *limit, const struct vio_units *need, uint64_t *out_retry_at_ns)
+{
+	*out_retry_at_ns = vio_node_ask(limit, need);
 	limit->n_refused++;
 	vio_meter_set(&limit->meter.refused, limit->n_refused);
-	*out_retry_at_ns = ready_ns;
+	return -EAGAIN;
+}
+
+/* Those who wait in line asked for themselves; when they are done is not known. */
+static int
+refuse_to_overtake(struct vio_limit *limit, uint64_t now_ns, uint64_t *out_retry_at_ns)
+{
+	if (!vio_add_u64(now_ns, VIO_LIMIT_EPOCH_NS, out_retry_at_ns))
+		*out_retry_at_ns = UINT64_MAX;
+	limit->n_refused++;
+	vio_meter_set(&limit->meter.refused, limit->n_refused);
 	return -EAGAIN;
 }
 
@@ -165,21 +183,37 @@ static void note_spent(struct vio_limit *limit, const struct vio_units *taken)
 		vio_sweep_note_spent(limit, i, taken->n[i]);
 }
 
+void vio_node_sweep(struct vio_tree *tree, uint64_t now_ns)
+{
+	if (may_sweep(tree, now_ns))
+		vio_sweep(tree, now_ns);
+}
+
+bool vio_node_take_exactly(struct vio_limit *limit, const struct vio_units *need)
+{
+	static const uint64_t none[VIO_NODE_N_CURVES];
+	struct vio_units out;
+
+	if (!take_both(limit, need, none, &out))
+		return false;
+	note_spent(limit, &out);
+	return true;
+}
+
 /* Under the lock. */
 static int take_or_wait(struct vio_limit *limit, uint64_t now_ns,
 			const struct vio_units *need, struct vio_units *out,
 			uint64_t *out_retry_at_ns)
 {
-	struct vio_tree *tree = limit->tree;
-
-	/* Relaxed: set under the lock. */
-	if (__atomic_load_n(&limit->is_gone, __ATOMIC_RELAXED))
+	if (vio_limit_is_gone(limit))
 		return -ESTALE;
-	if (may_sweep(tree, now_ns)) {
+	if (!vio_list_is_empty(&limit->waiters))
+		return refuse_to_overtake(limit, now_ns, out_retry_at_ns);
+	if (may_sweep(limit->tree, now_ns)) {
 		note_ask(limit, need, now_ns);
-		vio_sweep(tree, now_ns);
+		vio_sweep(limit->tree, now_ns);
 	}
-	if (!take_both(limit, need, out))
+	if (!take_both(limit, need, limit->quantum, out))
 		return refuse(limit, need, out_retry_at_ns);
 	note_spent(limit, out);
 	note_ask(limit, &(struct vio_units){ { 0, 0 } }, 0);
@@ -205,10 +239,9 @@ int vio_node_take(struct vio_limit *limit, uint64_t now_ns,
 	for (int i = 0; i < VIO_NODE_N_CURVES; i++)
 		if (need->n[i] && want->n[i] > load(&limit->burst[i]))
 			return -EMSGSIZE;
-	if (__builtin_expect(load(&limit->is_gone) != 0, 0))
-		return -ESTALE;
 	if (__builtin_expect(now_ns < load(&limit->tree->sweep_at_ns), 1) &&
-	    __builtin_expect(take_both(limit, need, out), 1))
+	    __builtin_expect(!load(&limit->is_closed), 1) &&
+	    __builtin_expect(take_both(limit, need, limit->quantum, out), 1))
 		return 0;
 	return take_locked(limit, now_ns, need, out, out_retry_at_ns);
 }

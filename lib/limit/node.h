@@ -89,9 +89,15 @@ struct vio_tree {
 	pthread_mutex_t lock;
 	struct vio_list nodes; /* parents before their children */
 	uint32_t n_nodes;
-	uint32_t n_refs;   /* atomic: limits and leases */
-	uint32_t n_names;  /* given to limits without one */
-	uint64_t last_ns;  /* of the last sweep */
+	uint32_t n_refs;  /* atomic: limits and leases */
+	uint32_t n_names; /* given to limits without one */
+	uint64_t last_ns; /* of the last sweep */
+	uint32_t n_waiters;
+	struct vio_list granted; /* waiters that are to be called */
+	const void *called;      /* the waiter that is being called */
+	pthread_t caller;        /* by that thread */
+	void (*wake)(void *opaque, uint64_t at_ns); /* under the lock; or NULL */
+	void *wake_opaque;
 	uint64_t slack_ns; /* spending is known to have happened no later after it */
 
 	/* Read by every refill, written by a sweep. */
@@ -104,7 +110,7 @@ struct vio_limit {
 	uint64_t burst[VIO_NODE_N_CURVES];   /* atomic; UINT64_MAX: no ceiling */
 	uint64_t quantum[VIO_NODE_N_CURVES]; /* atomic */
 	struct vio_tree *tree;
-	uint64_t is_gone; /* atomic: destroyed, leases remain */
+	uint64_t is_closed; /* atomic: refills are refused, VIO_LIMIT_ bits tell why */
 
 	_Alignas(64) uint64_t taken[VIO_NODE_N_CURVES]; /* atomic, without a ceiling */
 
@@ -115,6 +121,8 @@ struct vio_limit {
 	struct vio_list node;                            /* of the tree */
 	struct vio_list sibling;
 	struct vio_list children;
+	struct vio_list waiters; /* first come first, but for their deficits */
+	uint64_t turn; /* of a waiter: the largest request so far, so one at least */
 	struct vio_limit *parent;
 	uint64_t ask_until_ns;
 	uint64_t n_refused;
@@ -126,6 +134,16 @@ struct vio_limit {
 	struct vio_meter meter;
 	char name[VIO_LIMIT_NAME_MAX + 1];
 };
+
+/* Why refills are refused. */
+#define VIO_LIMIT_GONE    (UINT64_C(1) << 0) /* destroyed, leases remain */
+#define VIO_LIMIT_WAITING (UINT64_C(1) << 1) /* others wait in line */
+
+/* Under the lock. Relaxed: set under it. */
+static inline bool vio_limit_is_gone(const struct vio_limit *limit)
+{
+	return __atomic_load_n(&limit->is_closed, __ATOMIC_RELAXED) & VIO_LIMIT_GONE;
+}
 
 static inline bool vio_limit_is_leaf(const struct vio_limit *limit)
 {
@@ -182,8 +200,20 @@ int vio_node_take(struct vio_limit *limit, uint64_t now_ns,
 		  const struct vio_units *want, const struct vio_units *need,
 		  struct vio_units *out, uint64_t *out_retry_at_ns);
 
+/* limit.c: lets go of the lock, and of a destroyed limit that nobody has any more. */
+void vio_limit_unlock(struct vio_limit *limit);
+
 /* Gives back what was taken and not used; more than the burst is lost. */
 void vio_node_refund(struct vio_limit *limit, const struct vio_units *units);
+
+/* For waiters, under the lock: all of @need and no more, or false. */
+bool vio_node_take_exactly(struct vio_limit *limit, const struct vio_units *need);
+
+/* Sweeps unless there was one just now. Under the lock. */
+void vio_node_sweep(struct vio_tree *tree, uint64_t now_ns);
+
+/* Notes what the leaf needs and returns when it is there. Under the lock. */
+uint64_t vio_node_ask(struct vio_limit *limit, const struct vio_units *need);
 
 /* Adds to the credit of a leaf or to a pool. */
 void vio_node_add_credit(struct vio_limit *limit, int i, uint64_t units);

@@ -78,6 +78,22 @@ static bool has_served(struct vio_tree *tree, const struct vio_limit *above, int
 	return false;
 }
 
+/* What the ceilings between a leaf and @above leave room for. */
+static uint64_t
+find_room(const struct vio_limit *leaf, const struct vio_limit *above, int i)
+{
+	uint64_t room = UINT64_MAX;
+
+	for (; leaf != above; leaf = leaf->parent) {
+		const struct vio_share *share = &leaf->share[i];
+		uint64_t own =
+			share->allowed > share->fund ? share->allowed - share->fund : 0;
+
+		room = vio_min_u64(room, own);
+	}
+	return room;
+}
+
 /* Of all limits between a leaf and @above. */
 static void change_funds(struct vio_limit *leaf, const struct vio_limit *above, int i,
 			 uint64_t plus, uint64_t minus)
@@ -129,7 +145,7 @@ void vio_rescue(struct vio_tree *tree, int i)
 	above = find_full(needy, i);
 	if (has_served(tree, above, i))
 		return;
-	lack = find_lack(needy, i);
+	lack = vio_min_u64(find_lack(needy, i), find_room(needy, above, i));
 	for (at = tree->nodes.next; lack && at != &tree->nodes; at = at->next) {
 		struct vio_limit *leaf = limit_at(at);
 		uint64_t got;

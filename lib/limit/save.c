@@ -115,8 +115,7 @@ static void print_tree(const struct vio_tree *tree, uint8_t *buf, size_t n_bytes
 /* Under the lock. */
 static int check_root(const struct vio_limit *root, struct vio_error *err)
 {
-	/* Relaxed: set under the lock that is held. */
-	if (__atomic_load_n(&root->is_gone, __ATOMIC_RELAXED))
+	if (vio_limit_is_gone(root))
 		return vio_fail(err, -ESTALE, "%s: it is destroyed", root->name);
 	if (root->parent)
 		return vio_fail(err, -EINVAL, "%s: it has a parent, take the root",

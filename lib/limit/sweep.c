@@ -217,10 +217,12 @@ void vio_sweep_note_spent(struct vio_limit *leaf, int i, uint64_t units)
 
 	for (; limit && !vio_share_is_open(&limit->share[i]); limit = limit->parent) {
 		struct vio_share *share = &limit->share[i];
+		/* What a refund brought beyond it is settled in the next sweep. */
+		uint64_t part = vio_min_u64(units, share->allowed);
 
-		share->fund -= units;
-		share->spent += (int64_t)units;
-		share->noted += units;
-		share->allowed -= vio_min_u64(units, share->allowed);
+		share->fund -= part;
+		share->allowed -= part;
+		share->spent += (int64_t)part;
+		share->noted += part;
 	}
 }

@@ -21,6 +21,7 @@ int vio_tree_create(const struct vio_env *env, uint64_t now_ns, struct vio_tree 
 	tree->env = env;
 	tree->last_ns = now_ns;
 	vio_list_init(&tree->nodes);
+	vio_list_init(&tree->granted);
 	vio_env_hold(env);
 	vio_tree_hold(tree);
 	*out = tree;

@@ -265,3 +265,13 @@ void vio_queue_teardown(struct vio_queue *queue)
 	vio_queue_reset(queue);
 	vio_mem_reader_detach(&queue->reader);
 }
+
+int vio_queue_read_meters(const struct vio_queue *queue, struct vio_meters *meters)
+{
+	return vio_meter_fill(&queue->meter, meters);
+}
+
+void vio_queue_add_service(struct vio_queue *queue, uint64_t service_ns)
+{
+	vio_meter_add(&queue->meter.service_ns, service_ns);
+}

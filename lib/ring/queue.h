@@ -60,8 +60,8 @@ struct vio_queue {
 	uint32_t hints[3];  /* spans of the view that pop hit last */
 	uint64_t parked_at; /* count of notifications when it parked */
 	struct vio_mem_reader reader;
-	struct vio_meter meter;
 	struct vio_queue_fault fault;
+	struct vio_meter meter;
 
 	/* Cold. */
 	const struct vio_env *env;

@@ -9,17 +9,17 @@
 
 #include <vio/backend.h>
 #include <vio/ctx.h>
-#include <vio/dom.h>
 #include <vio/driver.h>
 #include <vio/error.h>
 #include <vio/heap.h>
 #include <vio/host.h>
 #include <vio/mem.h>
+#include <vio/meters.h>
 #include <vio/pci.h>
 #include <vio/queue.h>
 #include <vio/resize.h>
 #include <vio/unstable/limit.h>
-#include <vio/unstable/limit_hw.h>
+#include <vio/unstable/record.h>
 #include <vio/vf.h>
 #include <vio/vfio.h>
 #include <vio/vfio_migration.h>
@@ -67,21 +67,6 @@ FIELD(vio_ctx_params, log, 24, 8);
 FIELD(vio_ctx_params, log_opaque, 32, 8);
 FIELD(vio_ctx_params, clock, 40, 8);
 FIELD(vio_ctx_params, clock_opaque, 48, 8);
-
-SIZE(vio_meters, 96);
-FIELD(vio_meters, size, 0, 4);
-FIELD(vio_meters, flags, 4, 4);
-FIELD(vio_meters, bytes, 8, 8);
-FIELD(vio_meters, ops, 16, 8);
-FIELD(vio_meters, kicks, 24, 8);
-FIELD(vio_meters, descs, 32, 8);
-FIELD(vio_meters, service_ns, 40, 8);
-FIELD(vio_meters, faults, 48, 8);
-FIELD(vio_meters, refused, 56, 8);
-FIELD(vio_meters, lent_bytes, 64, 8);
-FIELD(vio_meters, lent_ops, 72, 8);
-FIELD(vio_meters, borrowed_bytes, 80, 8);
-FIELD(vio_meters, borrowed_ops, 88, 8);
 
 SIZE(vio_driver_buf, 16);
 FIELD(vio_driver_buf, addr, 0, 8);
@@ -217,6 +202,21 @@ FIELD(vio_mem_bitmap, length_bytes, 16, 8);
 FIELD(vio_mem_bitmap, bits, 24, 8);
 FIELD(vio_mem_bitmap, released, 32, 8);
 FIELD(vio_mem_bitmap, opaque, 40, 8);
+
+SIZE(vio_meters, 96);
+FIELD(vio_meters, size, 0, 4);
+FIELD(vio_meters, flags, 4, 4);
+FIELD(vio_meters, bytes, 8, 8);
+FIELD(vio_meters, ops, 16, 8);
+FIELD(vio_meters, kicks, 24, 8);
+FIELD(vio_meters, descs, 32, 8);
+FIELD(vio_meters, service_ns, 40, 8);
+FIELD(vio_meters, faults, 48, 8);
+FIELD(vio_meters, refused, 56, 8);
+FIELD(vio_meters, lent_bytes, 64, 8);
+FIELD(vio_meters, lent_ops, 72, 8);
+FIELD(vio_meters, borrowed_bytes, 80, 8);
+FIELD(vio_meters, borrowed_ops, 88, 8);
 
 SIZE(vio_pci_addr, 8);
 FIELD(vio_pci_addr, domain, 0, 4);
@@ -377,44 +377,36 @@ FIELD(vio_lease, bytes, 8, 8);
 FIELD(vio_lease, ops, 16, 8);
 FIELD(vio_lease, limit, 24, 8);
 
-SIZE(vio_limit_hw_params, 80);
-FIELD(vio_limit_hw_params, size, 0, 4);
-FIELD(vio_limit_hw_params, flags, 4, 4);
-FIELD(vio_limit_hw_params, kind, 8, 4);
-FIELD(vio_limit_hw_params, vf_index, 12, 4);
-FIELD(vio_limit_hw_params, host, 16, 8);
-FIELD(vio_limit_hw_params, pf, 24, 8);
-FIELD(vio_limit_hw_params, handle, 32, 8);
-FIELD(vio_limit_hw_params, node, 40, 8);
-FIELD(vio_limit_hw_params, parent, 48, 8);
-FIELD(vio_limit_hw_params, cgroup, 56, 8);
-FIELD(vio_limit_hw_params, port, 64, 4);
-FIELD(vio_limit_hw_params, major, 68, 4);
-FIELD(vio_limit_hw_params, minor, 72, 4);
-FIELD(vio_limit_hw_params, reserved, 76, 4);
+SIZE(vio_limit_waiter, 88);
+FIELD(vio_limit_waiter, ready, 0, 8);
+FIELD(vio_limit_waiter, bytes, 8, 8);
+FIELD(vio_limit_waiter, ops, 16, 8);
+FIELD(vio_limit_waiter, words, 24, 64);
 
-SIZE(vio_limit_hw_caps, 64);
-FIELD(vio_limit_hw_caps, size, 0, 4);
-FIELD(vio_limit_hw_caps, fields, 4, 4);
-FIELD(vio_limit_hw_caps, untried, 8, 4);
-FIELD(vio_limit_hw_caps, is_each_way, 12, 4);
-FIELD(vio_limit_hw_caps, bytes_least, 16, 8);
-FIELD(vio_limit_hw_caps, bytes_most, 24, 8);
-FIELD(vio_limit_hw_caps, bytes_step, 32, 8);
-FIELD(vio_limit_hw_caps, ops_least, 40, 8);
-FIELD(vio_limit_hw_caps, ops_most, 48, 8);
-FIELD(vio_limit_hw_caps, ops_step, 56, 8);
+SIZE(vio_io_record, 56);
+FIELD(vio_io_record, arrival_ns, 0, 8);
+FIELD(vio_io_record, start_ns, 8, 8);
+FIELD(vio_io_record, end_ns, 16, 8);
+FIELD(vio_io_record, bytes, 24, 8);
+FIELD(vio_io_record, tag, 32, 8);
+FIELD(vio_io_record, op, 40, 4);
+FIELD(vio_io_record, status, 44, 4);
+FIELD(vio_io_record, queue, 48, 4);
+FIELD(vio_io_record, lost, 52, 4);
 
-SIZE(vio_limit_hw_report, 48);
-FIELD(vio_limit_hw_report, size, 0, 4);
-FIELD(vio_limit_hw_report, set, 4, 4);
-FIELD(vio_limit_hw_report, held, 8, 4);
-FIELD(vio_limit_hw_report, left, 12, 4);
-FIELD(vio_limit_hw_report, bytes_per_sec, 16, 8);
-FIELD(vio_limit_hw_report, ops_per_sec, 24, 8);
-FIELD(vio_limit_hw_report, assured_bytes_per_sec, 32, 8);
-FIELD(vio_limit_hw_report, weight, 40, 4);
-FIELD(vio_limit_hw_report, reserved, 44, 4);
+SIZE(vio_recorder_params, 24);
+FIELD(vio_recorder_params, size, 0, 4);
+FIELD(vio_recorder_params, flags, 4, 4);
+FIELD(vio_recorder_params, dom, 8, 8);
+FIELD(vio_recorder_params, n_records, 16, 4);
+FIELD(vio_recorder_params, index, 20, 4);
+
+SIZE(vio_recorder_stats, 32);
+FIELD(vio_recorder_stats, size, 0, 4);
+FIELD(vio_recorder_stats, flags, 4, 4);
+FIELD(vio_recorder_stats, pushed, 8, 8);
+FIELD(vio_recorder_stats, lost, 16, 8);
+FIELD(vio_recorder_stats, popped, 24, 8);
 
 SIZE(vio_vf_config, 60);
 FIELD(vio_vf_config, size, 0, 4);

@@ -36,7 +36,8 @@ CKPT_SCHEMA = 'ckpt/schema.h'
 
 # The layer of a public header, where the file name does not say it.
 HEADER_LAYER = {
-    'common': 'core', 'error': 'core', 'version': 'core',
+    'common': 'core', 'error': 'core', 'version': 'core', 'meters': 'core',
+    'record': 'core',
     'queue': 'ring', 'driver': 'ring', 'backend': 'device',
     'host': 'vf', 'pci': 'vf', 'vfio': 'vf', 'vfio_migration': 'vf', 'view': 'vf',
     'resize': 'vf',

@@ -258,7 +258,7 @@ VIO_API VIO_MUST_CHECK int vio_limit_load(struct vio_limit *root, uint64_t now_n
  * Destroy a limit. Its credit goes back to its parent. A lease still attached to it
  * keeps what it holds and is refused more.
  * @param limit  a limit, or NULL
- * @return 0; -EBUSY: it has children, nothing was done.
+ * @return 0; -EBUSY: it has children, waiters or a timer, nothing was done.
  * @par Threads  Any.
  */
 VIO_API int vio_limit_destroy(struct vio_limit *limit);
@@ -348,6 +348,95 @@ vio_lease_take(struct vio_lease *lease, uint64_t bytes, uint64_t ops)
 	lease->ops = left_ops;
 	return 0;
 }
+
+/**
+ * A request that waits in line instead of asking again. The caller's memory; all zero
+ * before its first use, and for its fields, not used otherwise while attached.
+ */
+struct vio_limit_waiter {
+	/**
+	 * Called in vio_limit_dispatch() once the credit is there, with no lock held;
+	 * what it is for is up to vio_waiter_take(). May attach, take and detach.
+	 */
+	void (*ready)(struct vio_limit_waiter *waiter);
+	uint64_t bytes;    /**< asked for, at most the burst */
+	uint64_t ops;      /**< asked for, at most the burst */
+	uint64_t words[8]; /**< the library's */
+};
+
+/**
+ * Wait in line for credit. The waiters of a limit are served by deficit round robin:
+ * each gets as many bytes as the others, or operations where bytes have no ceiling,
+ * whatever the size of its requests. While some wait, refills of the limit's leases
+ * are refused, so that nobody overtakes them.
+ * @param waiter  its ready, bytes and ops set; in use until taken or detached
+ * @param lease   attached; gets the credit
+ * @param now_ns  the time
+ * @return 0; -EBUSY: the waiter is attached; -EINVAL: the lease is not, or ready is
+ * NULL; -EMSGSIZE: larger than the burst; -ESTALE: the limit is destroyed.
+ * @par Threads  One per object (the waiter).
+ */
+VIO_API VIO_MUST_CHECK int vio_waiter_attach(struct vio_limit_waiter *waiter,
+					     struct vio_lease *lease, uint64_t now_ns);
+
+/**
+ * Put the credit that a waiter got into its lease; the waiter is detached.
+ * @param waiter  attached
+ * @return 0; -EAGAIN: it waits; -EINVAL: it is not attached.
+ * @par Threads  One per object (the waiter and its lease).
+ */
+VIO_API VIO_MUST_CHECK int vio_waiter_take(struct vio_limit_waiter *waiter);
+
+/**
+ * Stop to wait; credit that it got goes back to the limit. Nothing is called for it
+ * afterwards.
+ * @param waiter  attached, or zeroed
+ * @return 0; -EBUSY: its ready is being called on another thread, try again.
+ * @par Threads  One per object (the waiter).
+ */
+VIO_API VIO_MUST_CHECK int vio_waiter_detach(struct vio_limit_waiter *waiter);
+
+/**
+ * Serve the waiters of a tree: one timer is enough for all of them.
+ * @param root    nobody's child
+ * @param now_ns  the time
+ * @param max     callbacks to make at the most, at least 1
+ * @param[out] out_next_ns  when to call again; UINT64_MAX: not before somebody waits.
+ *                 An earlier waiter may come meanwhile, so call after each attach, or
+ *                 have a timer do all of it: vio_limit_timer_open()
+ * @return how many were called; as many as @p max means there may be more; -EINVAL:
+ * it is somebody's child, or max is 0.
+ * @par Threads  One per object (the tree).
+ */
+VIO_API int vio_limit_dispatch(struct vio_limit *root, uint64_t now_ns, uint32_t max,
+			       uint64_t *out_next_ns);
+
+/** A timer that serves the waiters of one tree. */
+struct vio_limit_timer;
+
+/**
+ * Have a context serve the waiters of a tree: their callbacks come in its dispatch.
+ * The context's clock is the tree's then; the calls that are given a time get that of
+ * the same clock.
+ * @param ctx       a context
+ * @param root      nobody's child; outlives the timer
+ * @param[out] out  the caller's, to vio_limit_timer_close()
+ * @param err       optional, filled on failure
+ * @return 0; -EINVAL: no ctx, or root is somebody's child; -EBUSY: it has a timer;
+ * -ENOMEM; -EMFILE or what else timerfd_create(2), timerfd_settime(2) and epoll_ctl(2)
+ * answer; -ECHILD.
+ * @par Threads  One per context.
+ */
+VIO_API VIO_MUST_CHECK int
+vio_limit_timer_open(struct vio_ctx *ctx, struct vio_limit *root,
+		     struct vio_limit_timer **out, struct vio_error *err);
+
+/**
+ * Close a timer; who waits goes on waiting for somebody to dispatch the tree.
+ * @param timer  a timer, or NULL; not from within a ready that it calls
+ * @par Threads  One per context.
+ */
+VIO_API void vio_limit_timer_close(struct vio_limit_timer *timer);
 
 VIO_END_DECLS
 /** @} */

@@ -49,6 +49,7 @@ struct fault_scene {
 	struct vio_queue *queue;
 	struct vio_limit *limit;
 	struct vio_lease lease;
+	struct vio_recorder *recorder;
 	struct vio_heap *heap;
 	struct vio_driver *driver;
 	struct vio_backend *backend;
@@ -85,10 +86,11 @@ struct fault_family {
 extern const struct fault_family fault_ctx, fault_dom, fault_heap, fault_limit;
 extern const struct fault_family fault_mem, fault_queue, fault_backend, fault_host;
 extern const struct fault_family fault_vf, fault_vfio, fault_iommu, fault_view;
-extern const struct fault_family fault_resize, fault_migration, fault_limit_hw;
+extern const struct fault_family fault_resize, fault_migration, fault_record;
+extern const struct fault_family fault_limit_hw;
 
 /* fault_families.c: all of them. */
-#define FAULT_N_FAMILIES 15u
+#define FAULT_N_FAMILIES 16u
 extern const struct fault_family *const fault_families[FAULT_N_FAMILIES];
 
 /* fault_headers.c: the names of all public functions, and what each answers. */

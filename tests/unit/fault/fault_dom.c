@@ -34,8 +34,13 @@ static void join(struct fault_scene *scene)
 static int use(struct fault_scene *scene)
 {
 	struct vio_meters meters = VIO_METERS_INIT;
+	size_t used_bytes;
+	char text[8192];
 
 	vio_dom_add_service(scene->dom, 5);
+	assert_int_equal(vio_dom_print_metrics(&scene->dom, 1, 0, text, sizeof(text),
+					       &used_bytes),
+			 0);
 	assert_int_equal(vio_dom_reset(scene->dom), 0);
 	assert_int_equal(vio_dom_step(scene->dom, NULL), 0);
 	assert_int_equal(vio_dom_close(scene->dom), 0);
@@ -50,7 +55,7 @@ static const struct fault_case cases[] = {
 	{ "vio_dom_create", FAULT_TAKES_MEMORY, NULL, NULL, create, NULL,
 	  destroy_created },
 	{ "vio_dom_destroy vio_dom_reset vio_dom_close vio_dom_step "
-	  "vio_dom_read_meters vio_dom_add_service",
+	  "vio_dom_read_meters vio_dom_add_service vio_dom_print_metrics",
 	  FAULT_TAKES_NOTHING, NULL, join, use, NULL, fault_destroy_mem },
 };
 

@@ -95,7 +95,46 @@ static int load(struct fault_scene *scene)
 	return vio_limit_load(scene->limit, NOW_NS, state, n, &scene->err);
 }
 
+static void ignore(struct vio_limit_waiter *waiter)
+{
+	(void)waiter;
+}
+
+static int wait_in_line(struct fault_scene *scene)
+{
+	struct vio_limit_waiter waiter = { .ready = ignore, .bytes = 100 };
+	uint64_t next_ns;
+
+	assert_int_equal(vio_lease_attach(&scene->lease, scene->limit), 0);
+	assert_int_equal(vio_waiter_attach(&waiter, &scene->lease, NOW_NS), 0);
+	assert_int_equal(vio_limit_dispatch(scene->limit, NOW_NS, 1, &next_ns), 1);
+	assert_int_equal(vio_waiter_take(&waiter), 0);
+	assert_int_equal(vio_waiter_detach(&waiter), 0);
+	vio_lease_detach(&scene->lease);
+	return 0;
+}
+
+static int open_timer(struct fault_scene *scene)
+{
+	struct vio_limit_timer *timer = scene->out;
+	int ret = vio_limit_timer_open(scene->ctx, scene->limit, &timer, &scene->err);
+
+	scene->out = timer;
+	return ret;
+}
+
+static void close_timer(struct fault_scene *scene)
+{
+	vio_limit_timer_close(scene->out);
+	destroy_limit(scene);
+}
+
 static const struct fault_case cases[] = {
+	{ "vio_waiter_attach vio_limit_dispatch vio_waiter_take vio_waiter_detach",
+	  FAULT_TAKES_NOTHING, NULL, setup, wait_in_line, NULL, destroy_limit },
+	{ "vio_limit_timer_open vio_limit_timer_close",
+	  FAULT_TAKES_MEMORY | FAULT_MAKES_CALLS | FAULT_HAS_ERROR, NULL, setup,
+	  open_timer, NULL, close_timer },
 	{ "vio_limit_add", FAULT_TAKES_MEMORY | FAULT_HAS_ERROR, NULL, setup, add, NULL,
 	  destroy_added },
 	{ "vio_limit_load vio_limit_save vio_limit_read_params",

@@ -120,6 +120,7 @@ static int use_ring(struct fault_scene *scene)
 {
 	struct vio_queue_state state = VIO_QUEUE_STATE_INIT;
 	struct vio_queue_fault fault = VIO_QUEUE_FAULT_INIT;
+	struct vio_meters meters = VIO_METERS_INIT;
 
 	pass_chain(scene);
 	assert_int_equal(vio_queue_set_kicks(scene->queue, 1), 0);
@@ -129,6 +130,9 @@ static int use_ring(struct fault_scene *scene)
 	assert_int_equal(vio_queue_read_state(scene->queue, &state), 0);
 	assert_int_equal(vio_queue_set_state(scene->queue, &state), 0);
 	assert_int_equal(vio_queue_read_fault(scene->queue, &fault), 0);
+	vio_queue_add_service(scene->queue, 5);
+	assert_int_equal(vio_queue_read_meters(scene->queue, &meters), 0);
+	assert_int_equal(meters.service_ns, 5);
 	assert_int_equal(vio_dom_reset(scene->dom), 0);
 	assert_int_equal(vio_queue_stopped(scene->token), 0);
 	assert_true(vio_ctx_dispatch(scene->ctx, 64) >= 0);
@@ -174,6 +178,7 @@ static const struct fault_case cases[] = {
 	{ "vio_queue_pop vio_queue_unpop vio_queue_push vio_queue_publish vio_queue_set_kicks "
 	  "vio_queue_get_kick_fd vio_queue_get_size vio_queue_stopped vio_queue_read_fault "
 	  "vio_queue_get_open vio_queue_reset vio_queue_read_state vio_queue_set_state "
+	  "vio_queue_read_meters vio_queue_add_service "
 	  "vio_queue_destroy vio_driver_push vio_driver_publish vio_driver_pop "
 	  "vio_driver_set_calls vio_driver_get_free vio_driver_reset "
 	  "vio_driver_destroy",

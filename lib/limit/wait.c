@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Requests that wait in line. Each limit has a line of its own, served by deficit round
+ * robin: who comes to its head may spend as much as the largest request of the line,
+ * and who has not spent all of that when it waits again goes on with its turn. Credit
+ * that a waiter gets stays with the waiter until its owner takes it, as the lease it
+ * is for is another thread's.
+ */
+#include <errno.h>
+
+#include "core/bits.h"
+#include "limit/node.h"
+
+enum {
+	WAITER_IDLE,
+	WAITER_IN_LINE,
+	WAITER_GRANTED, /* on the tree's list, its ready not called yet */
+	WAITER_READY,
+};
+
+/* The words of a waiter. */
+struct waiter {
+	struct vio_list link;
+	struct vio_lease *lease;
+	struct vio_limit *limit;
+	uint64_t state;     /* under the lock */
+	uint64_t deficit;   /* units it may still spend in its turn */
+	uint64_t served_ns; /* the last time */
+	uint64_t reserved;
+};
+
+_Static_assert(sizeof(struct waiter) == sizeof(((struct vio_limit_waiter *)0)->words),
+	       "a waiter's words");
+
+static struct waiter *words_of(struct vio_limit_waiter *waiter)
+{
+	return (struct waiter *)(void *)waiter->words;
+}
+
+static struct vio_limit_waiter *waiter_at(struct vio_list *link)
+{
+	struct waiter *words = VIO_CONTAINER_OF(link, struct waiter, link);
+
+	return VIO_CONTAINER_OF((uint64_t(*)[8])(void *)words, struct vio_limit_waiter,
+				words);
+}
+
+static struct vio_units need_of(const struct vio_limit_waiter *waiter)
+{
+	return (struct vio_units){ { waiter->bytes, waiter->ops } };
+}
+
+/* In bytes, or in operations where bytes have no ceiling. */
+static uint64_t
+find_cost(const struct vio_limit *limit, const struct vio_limit_waiter *waiter)
+{
+	uint64_t cost = vio_share_is_open(&limit->share[VIO_NODE_BYTES])
+				? waiter->ops
+				: waiter->bytes;
+
+	return cost ? cost : 1;
+}
+
+static void mark_waiting(struct vio_limit *limit)
+{
+	/* Relaxed: a refill that misses it overtakes once. */
+	__atomic_store_n(&limit->is_closed,
+			 vio_list_is_empty(&limit->waiters) ? 0 : VIO_LIMIT_WAITING,
+			 __ATOMIC_RELAXED);
+}
+
+static void leave_line(struct vio_limit *limit, struct waiter *words)
+{
+	vio_list_remove(&words->link);
+	limit->tree->n_waiters--;
+	mark_waiting(limit);
+}
+
+/* A turn that is not spent goes on, but nobody who comes seldom saves them up. */
+static void
+join_line(struct vio_limit *limit, struct vio_limit_waiter *waiter, uint64_t now_ns)
+{
+	struct waiter *words = words_of(waiter);
+
+	limit->turn = vio_max_u64(limit->turn, find_cost(limit, waiter));
+	if (now_ns > words->served_ns && now_ns - words->served_ns > VIO_LIMIT_EPOCH_NS)
+		words->deficit = 0;
+	if (words->deficit >= find_cost(limit, waiter))
+		vio_list_append(limit->waiters.next, &words->link);
+	else
+		vio_list_append(&limit->waiters, &words->link);
+	limit->tree->n_waiters++;
+	mark_waiting(limit);
+}
+
+static int
+check_request(const struct vio_limit *limit, const struct vio_limit_waiter *waiter)
+{
+	const struct vio_units need = need_of(waiter);
+
+	if (vio_limit_is_gone(limit))
+		return -ESTALE;
+	for (int i = 0; i < VIO_NODE_N_CURVES; i++)
+		if (!vio_share_is_open(&limit->share[i]) &&
+		    need.n[i] > limit->share[i].config.burst)
+			return -EMSGSIZE;
+	return 0;
+}
+
+int vio_waiter_attach(struct vio_limit_waiter *waiter, struct vio_lease *lease,
+		      uint64_t now_ns)
+{
+	struct waiter *words = words_of(waiter);
+	struct vio_limit *limit = lease->limit;
+	struct vio_tree *tree;
+	int ret;
+
+	if (words->state != WAITER_IDLE)
+		return -EBUSY;
+	if (lease->layout != VIO_LEASE_LAYOUT || !waiter->ready)
+		return -EINVAL;
+	tree = limit->tree;
+	pthread_mutex_lock(&tree->lock);
+	ret = check_request(limit, waiter);
+	if (!ret) {
+		words->lease = lease;
+		words->limit = limit;
+		words->state = WAITER_IN_LINE;
+		limit->n_leases++;
+		join_line(limit, waiter, now_ns);
+		if (tree->wake)
+			tree->wake(tree->wake_opaque, now_ns);
+	}
+	pthread_mutex_unlock(&tree->lock);
+	return ret;
+}
+
+static void grant(struct vio_limit *limit, struct vio_limit_waiter *waiter)
+{
+	struct waiter *words = words_of(waiter);
+
+	words->deficit -= vio_min_u64(words->deficit, find_cost(limit, waiter));
+	words->served_ns = limit->tree->last_ns;
+	leave_line(limit, words);
+	words->state = WAITER_GRANTED;
+	vio_list_append(&limit->tree->granted, &words->link);
+}
+
+/* Returns when the first in line can be served; UINT64_MAX: nobody is. */
+static uint64_t serve_line(struct vio_limit *limit)
+{
+	while (!vio_list_is_empty(&limit->waiters)) {
+		struct vio_limit_waiter *first = waiter_at(limit->waiters.next);
+		const struct vio_units need = need_of(first);
+
+		if (words_of(first)->deficit < find_cost(limit, first))
+			words_of(first)->deficit += limit->turn;
+		if (!vio_node_take_exactly(limit, &need))
+			return vio_node_ask(limit, &need);
+		grant(limit, first);
+	}
+	return UINT64_MAX;
+}
+
+static uint64_t serve_all(struct vio_tree *tree)
+{
+	uint64_t next_ns = UINT64_MAX;
+	struct vio_list *at;
+
+	for (at = tree->nodes.next; tree->n_waiters && at != &tree->nodes;
+	     at = at->next)
+		next_ns = vio_min_u64(next_ns, serve_line(VIO_CONTAINER_OF(
+						       at, struct vio_limit, node)));
+	return next_ns;
+}
+
+/* Under the lock, which is let go meanwhile. */
+static void call_first(struct vio_tree *tree)
+{
+	struct vio_limit_waiter *waiter = waiter_at(tree->granted.next);
+	void (*ready)(struct vio_limit_waiter *) = waiter->ready;
+
+	vio_list_remove(&words_of(waiter)->link);
+	words_of(waiter)->state = WAITER_READY;
+	tree->called = waiter;
+	tree->caller = pthread_self();
+	pthread_mutex_unlock(&tree->lock);
+	ready(waiter);
+	pthread_mutex_lock(&tree->lock);
+	tree->called = NULL;
+}
+
+/* Under the lock. Returns how many were called, @max at the most. */
+static uint32_t call_granted(struct vio_tree *tree, uint32_t max)
+{
+	uint32_t n = 0;
+
+	for (; n < max && !vio_list_is_empty(&tree->granted); n++)
+		call_first(tree);
+	return n;
+}
+
+int vio_limit_dispatch(struct vio_limit *root, uint64_t now_ns, uint32_t max,
+		       uint64_t *out_next_ns)
+{
+	struct vio_tree *tree = root->tree;
+	uint32_t n = 0, n_called;
+	uint64_t next_ns;
+
+	if (!max || root->parent)
+		return -EINVAL;
+	pthread_mutex_lock(&tree->lock);
+	if (tree->n_waiters)
+		vio_node_sweep(tree, now_ns);
+	do {
+		next_ns = serve_all(tree);
+		n_called = call_granted(tree, max - n);
+		n += n_called;
+	} while (n_called && n < max);
+	*out_next_ns = n < max ? next_ns : now_ns;
+	pthread_mutex_unlock(&tree->lock);
+	return (int)n;
+}
+
+/* Of a waiter in @state; the lock is let go. */
+static void end_waiting(struct vio_limit_waiter *waiter)
+{
+	struct waiter *words = words_of(waiter);
+	struct vio_limit *limit = words->limit;
+
+	words->state = WAITER_IDLE;
+	words->lease = NULL;
+	words->limit = NULL;
+	limit->n_leases--;
+	vio_limit_unlock(limit);
+}
+
+int vio_waiter_take(struct vio_limit_waiter *waiter)
+{
+	struct waiter *words = words_of(waiter);
+	struct vio_lease *lease = words->lease;
+
+	if (!words->limit)
+		return -EINVAL;
+	pthread_mutex_lock(&words->limit->tree->lock);
+	if (words->state != WAITER_READY) {
+		pthread_mutex_unlock(&words->limit->tree->lock);
+		return -EAGAIN;
+	}
+	end_waiting(waiter);
+	vio_lease_refund(lease, waiter->bytes, waiter->ops);
+	return 0;
+}
+
+/* It is being called, and not by this very thread. */
+static bool
+is_called(const struct vio_limit_waiter *waiter, const struct vio_tree *tree)
+{
+	return tree->called == waiter && !pthread_equal(tree->caller, pthread_self());
+}
+
+int vio_waiter_detach(struct vio_limit_waiter *waiter)
+{
+	struct waiter *words = words_of(waiter);
+	struct vio_limit *limit = words->limit;
+
+	if (!limit)
+		return 0;
+	pthread_mutex_lock(&limit->tree->lock);
+	if (is_called(waiter, limit->tree)) {
+		pthread_mutex_unlock(&limit->tree->lock);
+		return -EBUSY;
+	}
+	if (words->state == WAITER_IN_LINE)
+		leave_line(limit, words);
+	else
+		vio_node_refund(limit,
+				&(struct vio_units){ { waiter->bytes, waiter->ops } });
+	if (words->state == WAITER_GRANTED)
+		vio_list_remove(&words->link);
+	end_waiting(waiter);
+	return 0;
+}

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Waiting in line: who is served when, what those get who ask for little and those who
+ * ask for much, and what may be done from within the call.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "fake/fault.h"
+#include "unit/limit/support.h"
+
+#define MS UINT64_C(1000000)
+
+/* A lease and the request it waits with, again and again. */
+struct user {
+	struct vio_limit_waiter waiter; /* first */
+	struct vio_lease lease;
+	uint64_t now_ns;
+	uint64_t n_calls;
+	uint64_t n_bytes;
+	int goes_on;
+};
+
+static void take_and_go_on(struct vio_limit_waiter *waiter)
+{
+	struct user *user = (struct user *)waiter;
+
+	user->n_calls++;
+	assert_int_equal(vio_waiter_take(waiter), 0);
+	assert_int_equal(vio_lease_take(&user->lease, waiter->bytes, waiter->ops), 0);
+	user->n_bytes += waiter->bytes;
+	if (user->goes_on)
+		assert_int_equal(vio_waiter_attach(waiter, &user->lease, user->now_ns),
+				 0);
+}
+
+static void count_only(struct vio_limit_waiter *waiter)
+{
+	((struct user *)waiter)->n_calls++;
+}
+
+static void user_open(struct user *user, struct vio_limit *limit, uint64_t bytes)
+{
+	*user = (struct user){ .waiter = { .ready = take_and_go_on, .bytes = bytes } };
+	lease_attach(&user->lease, limit);
+	assert_int_equal(vio_waiter_attach(&user->waiter, &user->lease, 0), 0);
+}
+
+static void user_close(struct user *user)
+{
+	assert_int_equal(vio_waiter_detach(&user->waiter), 0);
+	vio_lease_detach(&user->lease);
+}
+
+static uint64_t dispatch(struct vio_limit *limit, uint64_t now_ns)
+{
+	uint64_t next_ns = 0;
+
+	assert_true(vio_limit_dispatch(limit, now_ns, 1000, &next_ns) >= 0);
+	return next_ns;
+}
+
+static void a_waiter_is_called_when_its_credit_is_there(void **state)
+{
+	struct vio_limit *limit = limit_of_bytes(1000, 1000);
+	struct user user;
+
+	(void)state;
+	limit_drain(limit, 0);
+	limit_configure(limit, bytes_params(1000, 1000), 0);
+	user_open(&user, limit, 10);
+	assert_int_equal(dispatch(limit, 0), 10 * MS);
+	assert_int_equal(dispatch(limit, 10 * MS - 1), 10 * MS);
+	assert_int_equal(user.n_calls, 0);
+	assert_int_equal(vio_waiter_take(&user.waiter), -EAGAIN);
+	assert_true(dispatch(limit, 10 * MS) == UINT64_MAX);
+	assert_int_equal(user.n_calls, 1);
+	assert_int_equal(vio_waiter_take(&user.waiter), -EINVAL);
+	user_close(&user);
+	limit_destroy(limit);
+}
+
+static void large_and_small_requests_get_as_many_bytes(void **state)
+{
+	struct vio_limit *limit = limit_of_bytes(1000000, 10000);
+	struct user users[3];
+	uint64_t next_ns = 0;
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		user_open(&users[i], limit, i ? 100 : 8000);
+		users[i].goes_on = 1;
+	}
+	while (next_ns < 30 * SEC) {
+		for (int i = 0; i < 3; i++)
+			users[i].now_ns = next_ns;
+		next_ns = dispatch(limit, next_ns);
+	}
+	for (int i = 0; i < 3; i++) {
+		assert_in_range(users[i].n_bytes, 9900000, 10100000);
+		user_close(&users[i]);
+	}
+	limit_destroy(limit);
+}
+
+static void nobody_overtakes_who_waits(void **state)
+{
+	struct vio_limit *limit = limit_of_bytes(1000, 1000);
+	struct vio_lease other;
+	struct user user;
+	uint64_t retry;
+
+	(void)state;
+	limit_drain(limit, 0);
+	user_open(&user, limit, 500);
+	lease_attach(&other, limit);
+	for (uint64_t now_ns = 0; now_ns < 490 * MS; now_ns += 10 * MS) {
+		assert_int_equal(vio_lease_refill(&other, now_ns, 1, 0, &retry),
+				 -EAGAIN);
+		assert_true(retry > now_ns);
+	}
+	dispatch(limit, 502 * MS);
+	assert_int_equal(user.n_calls, 1);
+	assert_int_equal(vio_lease_refill(&other, 600 * MS, 1, 0, &retry), 0);
+	vio_lease_detach(&other);
+	user_close(&user);
+	limit_destroy(limit);
+}
+
+static void what_was_granted_and_not_taken_goes_back(void **state)
+{
+	struct vio_limit *limit = limit_of_bytes(1000, 1000);
+	struct user user;
+
+	(void)state;
+	user_open(&user, limit, 600);
+	user.waiter.ready = count_only;
+	dispatch(limit, 0);
+	assert_int_equal(user.n_calls, 1);
+	assert_int_equal(limit_drain(limit, 0), 400);
+	user_close(&user);
+	assert_int_equal(limit_drain(limit, 0), 600);
+	limit_destroy(limit);
+}
+
+static void a_waiter_that_leaves_is_not_called(void **state)
+{
+	struct vio_limit *limit = limit_of_bytes(1000, 1000);
+	struct user users[2];
+	uint64_t next_ns;
+
+	(void)state;
+	user_open(&users[0], limit, 10);
+	user_open(&users[1], limit, 10);
+	/* Both are granted, one is called. */
+	assert_int_equal(vio_limit_dispatch(limit, 0, 1, &next_ns), 1);
+	assert_int_equal(next_ns, 0);
+	assert_int_equal(vio_waiter_detach(&users[1].waiter), 0);
+	dispatch(limit, 0);
+	assert_int_equal(users[0].n_calls, 1);
+	assert_int_equal(users[1].n_calls, 0);
+	user_close(&users[0]);
+	user_close(&users[1]);
+	limit_destroy(limit);
+}
+
+static void a_limit_with_waiters_is_not_destroyed(void **state)
+{
+	struct vio_limit *limit = limit_of_bytes(1000, 1000);
+	struct user user;
+
+	(void)state;
+	user_open(&user, limit, 10);
+	assert_int_equal(vio_limit_destroy(limit), -EBUSY);
+	user_close(&user);
+	limit_destroy(limit);
+}
+
+static void what_cannot_wait_is_told_so(void **state)
+{
+	struct vio_limit *limit = limit_of_bytes(1000, 1000);
+	struct vio_limit *child;
+	struct vio_limit_params params = VIO_LIMIT_PARAMS_INIT;
+	struct vio_limit_waiter waiter = { .ready = count_only, .bytes = 1001 };
+	struct vio_lease lease = { 0 };
+	uint64_t next_ns;
+
+	(void)state;
+	assert_int_equal(vio_waiter_attach(&waiter, &lease, 0), -EINVAL);
+	lease_attach(&lease, limit);
+	assert_int_equal(vio_waiter_attach(&waiter, &lease, 0), -EMSGSIZE);
+	waiter.bytes = 1;
+	waiter.ready = NULL;
+	assert_int_equal(vio_waiter_attach(&waiter, &lease, 0), -EINVAL);
+	waiter.ready = count_only;
+	assert_int_equal(vio_waiter_attach(&waiter, &lease, 0), 0);
+	assert_int_equal(vio_waiter_attach(&waiter, &lease, 0), -EBUSY);
+	assert_int_equal(vio_waiter_detach(&waiter), 0);
+	assert_int_equal(vio_waiter_detach(&waiter), 0);
+	assert_int_equal(vio_limit_dispatch(limit, 0, 0, &next_ns), -EINVAL);
+	vio_lease_detach(&lease);
+	assert_int_equal(vio_limit_add(limit, &params, 0, &child, NULL), 0);
+	assert_int_equal(vio_limit_dispatch(child, 0, 1, &next_ns), -EINVAL);
+	lease_attach(&lease, child);
+	limit_destroy(child);
+	assert_int_equal(vio_waiter_attach(&waiter, &lease, 0), -ESTALE);
+	vio_lease_detach(&lease);
+	limit_destroy(limit);
+}
+
+static void operations_without_a_ceiling_on_bytes_take_turns(void **state)
+{
+	struct vio_limit *limit = limit_of_ops(1000, 10);
+	struct user users[2];
+	uint64_t next_ns = 0;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		user_open(&users[i], limit, i ? 100 : 8000);
+		users[i].waiter.ops = 1;
+		users[i].goes_on = 1;
+	}
+	while (next_ns < 10 * SEC) {
+		for (int i = 0; i < 2; i++)
+			users[i].now_ns = next_ns;
+		next_ns = dispatch(limit, next_ns);
+	}
+	assert_in_range(users[0].n_calls, users[1].n_calls - 2, users[1].n_calls + 2);
+	assert_true(users[0].n_calls > 4990);
+	user_close(&users[0]);
+	user_close(&users[1]);
+	limit_destroy(limit);
+}
+
+/* Through the context, on the real clock. */
+static void a_timer_serves_the_tree(void **state)
+{
+	struct vio_limit_params params = bytes_params(1000000, 1000);
+	struct vio_limit_timer *timer, *other;
+	struct vio_limit *limit, *child;
+	struct vio_ctx *ctx;
+	struct user user;
+
+	(void)state;
+	assert_int_equal(vio_ctx_create(NULL, &ctx, NULL), 0);
+	assert_int_equal(vio_limit_create(ctx, &params, 0, &limit, NULL), 0);
+	assert_int_equal(vio_limit_timer_open(NULL, limit, &timer, NULL), -EINVAL);
+	assert_int_equal(vio_limit_timer_open(ctx, limit, &timer, NULL), 0);
+	assert_int_equal(vio_limit_timer_open(ctx, limit, &other, NULL), -EBUSY);
+	assert_int_equal(vio_limit_destroy(limit), -EBUSY);
+	user_open(&user, limit, 1000);
+	user.goes_on = 1;
+	while (user.n_calls < 20)
+		assert_true(vio_ctx_dispatch(ctx, 8) >= 0);
+	user_close(&user);
+	vio_limit_timer_close(timer);
+	vio_limit_timer_close(NULL);
+	assert_int_equal(vio_limit_add(limit,
+				       &(struct vio_limit_params)VIO_LIMIT_PARAMS_INIT,
+				       0, &child, NULL),
+			 0);
+	assert_int_equal(vio_limit_timer_open(ctx, child, &timer, NULL), -EINVAL);
+	limit_destroy(child);
+	limit_destroy(limit);
+	assert_int_equal(vio_ctx_destroy(ctx, NULL), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_waiter_is_called_when_its_credit_is_there),
+		cmocka_unit_test(large_and_small_requests_get_as_many_bytes),
+		cmocka_unit_test(nobody_overtakes_who_waits),
+		cmocka_unit_test(what_was_granted_and_not_taken_goes_back),
+		cmocka_unit_test(a_waiter_that_leaves_is_not_called),
+		cmocka_unit_test(a_limit_with_waiters_is_not_destroyed),
+		cmocka_unit_test(what_cannot_wait_is_told_so),
+		cmocka_unit_test(operations_without_a_ceiling_on_bytes_take_turns),
+		cmocka_unit_test(a_timer_serves_the_tree),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
