@@ -19,6 +19,7 @@
 #include <vio/queue.h>
 #include <vio/resize.h>
 #include <vio/unstable/limit.h>
+#include <vio/unstable/limit_hw.h>
 #include <vio/unstable/record.h>
 #include <vio/vf.h>
 #include <vio/vfio.h>
@@ -382,6 +383,45 @@ FIELD(vio_limit_waiter, ready, 0, 8);
 FIELD(vio_limit_waiter, bytes, 8, 8);
 FIELD(vio_limit_waiter, ops, 16, 8);
 FIELD(vio_limit_waiter, words, 24, 64);
+
+SIZE(vio_limit_hw_params, 80);
+FIELD(vio_limit_hw_params, size, 0, 4);
+FIELD(vio_limit_hw_params, flags, 4, 4);
+FIELD(vio_limit_hw_params, kind, 8, 4);
+FIELD(vio_limit_hw_params, vf_index, 12, 4);
+FIELD(vio_limit_hw_params, host, 16, 8);
+FIELD(vio_limit_hw_params, pf, 24, 8);
+FIELD(vio_limit_hw_params, handle, 32, 8);
+FIELD(vio_limit_hw_params, node, 40, 8);
+FIELD(vio_limit_hw_params, parent, 48, 8);
+FIELD(vio_limit_hw_params, cgroup, 56, 8);
+FIELD(vio_limit_hw_params, port, 64, 4);
+FIELD(vio_limit_hw_params, major, 68, 4);
+FIELD(vio_limit_hw_params, minor, 72, 4);
+FIELD(vio_limit_hw_params, reserved, 76, 4);
+
+SIZE(vio_limit_hw_caps, 64);
+FIELD(vio_limit_hw_caps, size, 0, 4);
+FIELD(vio_limit_hw_caps, fields, 4, 4);
+FIELD(vio_limit_hw_caps, untried, 8, 4);
+FIELD(vio_limit_hw_caps, is_each_way, 12, 4);
+FIELD(vio_limit_hw_caps, bytes_least, 16, 8);
+FIELD(vio_limit_hw_caps, bytes_most, 24, 8);
+FIELD(vio_limit_hw_caps, bytes_step, 32, 8);
+FIELD(vio_limit_hw_caps, ops_least, 40, 8);
+FIELD(vio_limit_hw_caps, ops_most, 48, 8);
+FIELD(vio_limit_hw_caps, ops_step, 56, 8);
+
+SIZE(vio_limit_hw_report, 48);
+FIELD(vio_limit_hw_report, size, 0, 4);
+FIELD(vio_limit_hw_report, set, 4, 4);
+FIELD(vio_limit_hw_report, held, 8, 4);
+FIELD(vio_limit_hw_report, left, 12, 4);
+FIELD(vio_limit_hw_report, bytes_per_sec, 16, 8);
+FIELD(vio_limit_hw_report, ops_per_sec, 24, 8);
+FIELD(vio_limit_hw_report, assured_bytes_per_sec, 32, 8);
+FIELD(vio_limit_hw_report, weight, 40, 4);
+FIELD(vio_limit_hw_report, reserved, 44, 4);
 
 SIZE(vio_io_record, 56);
 FIELD(vio_io_record, arrival_ns, 0, 8);
