@@ -65,7 +65,7 @@ build_programs()
 	say build "libvio, vio-blk and vioctl"
 	[[ -f $build/build.ninja ]] || meson setup "$build" "$root" \
 		-Dliburing=enabled -Dlibnl=enabled >>"$log" 2>&1
-	meson compile -C "$build" vio-blk vioctl guest_files \
+	meson compile -C "$build" vio-blk vioctl 07-tenants guest_files \
 		guest_rate >>"$log" 2>&1
 }
 
@@ -102,6 +102,18 @@ show()
 		;;
 	'boot.sh: '* | '[  ERROR   ]'* | '[  FAILED  ]'*) echo "$1" ;;
 	esac
+}
+
+# A device of 10 GB/s in virtual time; fails unless both get what they should.
+show_shares()
+{
+	local line
+
+	say share "10 GB/s, red is assured of 6, blue of 1 and twice the weight"
+	while read -r line; do
+		say share "$line"
+		((++lines))
+	done < <("$build/examples/07-tenants" && echo 'as promised')
 }
 
 # $guest_files and the disks are host.sh's.
@@ -147,14 +159,15 @@ main()
 	trap 'finish $?' EXIT
 	install_packages
 	build_programs
+	show_shares
 	say fetch "QEMU and Debian's kernel, into $cache"
 	host_open "$build" "$log"
 	trap 'finish $?' EXIT
 	run_guest
 	run_vf_guest sriov_vq_flexible=8,sriov_vi_flexible=4
-	# Two lines of files, two of limits and five of virtual functions: a guest that
-	# says nothing fails.
-	((lines == 9))
+	# Four lines of shares, two of files, two of limits and five of virtual functions:
+	# who says nothing fails.
+	((lines == 13))
 	say 'done' "in $SECONDS s"
 }
 

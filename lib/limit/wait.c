@@ -209,6 +209,8 @@ int vio_limit_dispatch(struct vio_limit *root, uint64_t now_ns, uint32_t max,
 
 	if (!max || root->parent)
 		return -EINVAL;
+	/* A callback may destroy the root. */
+	vio_tree_hold(tree);
 	pthread_mutex_lock(&tree->lock);
 	if (tree->n_waiters)
 		vio_node_sweep(tree, now_ns);
@@ -219,6 +221,7 @@ int vio_limit_dispatch(struct vio_limit *root, uint64_t now_ns, uint32_t max,
 	} while (n_called && n < max);
 	*out_next_ns = n < max ? next_ns : now_ns;
 	pthread_mutex_unlock(&tree->lock);
+	vio_tree_drop(tree);
 	return (int)n;
 }
 

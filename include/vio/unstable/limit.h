@@ -70,8 +70,10 @@ struct vio_limit_params {
 	 * Bytes that an idle limit saves up, and the largest single request; at
 	 * most 2^40, and at most half of the parent's. Credit over it is lost, so for
 	 * the whole rate it covers the largest request and what is earned while the
-	 * caller is late to ask again. 0: what the ceiling gives in 100 ms, at least
-	 * 1 MiB, at most half of the parent's.
+	 * caller is late to ask again. When spending from a full burst begins, what is
+	 * earned in up to VIO_LIMIT_EPOCH_NS is lost as well, a 64th of the burst at
+	 * the most. 0: what the ceiling gives in 100 ms, at least 1 MiB, at most half
+	 * of the parent's.
 	 */
 	uint64_t burst_bytes;
 	/** Likewise in operations. 0: likewise, at least 4. */

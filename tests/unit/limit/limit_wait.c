@@ -176,6 +176,26 @@ static void a_limit_with_waiters_is_not_destroyed(void **state)
 	limit_destroy(limit);
 }
 
+static void leave_and_destroy(struct vio_limit_waiter *waiter)
+{
+	struct user *user = (struct user *)waiter;
+	struct vio_limit *limit = user->lease.limit;
+
+	user_close(user);
+	limit_destroy(limit);
+}
+
+static void the_last_one_called_may_destroy_the_tree(void **state)
+{
+	struct vio_limit *limit = limit_of_bytes(1000, 1000);
+	struct user user;
+
+	(void)state;
+	user_open(&user, limit, 10);
+	user.waiter.ready = leave_and_destroy;
+	assert_true(dispatch(limit, 0) == UINT64_MAX);
+}
+
 static void what_cannot_wait_is_told_so(void **state)
 {
 	struct vio_limit *limit = limit_of_bytes(1000, 1000);
@@ -274,6 +294,7 @@ int main(void)
 		cmocka_unit_test(what_was_granted_and_not_taken_goes_back),
 		cmocka_unit_test(a_waiter_that_leaves_is_not_called),
 		cmocka_unit_test(a_limit_with_waiters_is_not_destroyed),
+		cmocka_unit_test(the_last_one_called_may_destroy_the_tree),
 		cmocka_unit_test(what_cannot_wait_is_told_so),
 		cmocka_unit_test(operations_without_a_ceiling_on_bytes_take_turns),
 		cmocka_unit_test(a_timer_serves_the_tree),
