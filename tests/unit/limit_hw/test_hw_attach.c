@@ -180,6 +180,17 @@ static void a_yes_that_does_nothing_is_found_out(void **state)
 	end(hw, limit);
 }
 
+static void a_yes_of_the_kernel_that_does_nothing_is_found_out(void **state)
+{
+	struct vio_limit *limit = create_limit(0, 50, 0);
+	struct vio_limit_hw *hw = create_hw(cgroup_params());
+
+	(void)state;
+	fake_rates.idle_at = fake_rates.n_sets + 1;
+	assert_int_equal(attach_hw(hw, limit, OPS), -EIO);
+	end(hw, limit);
+}
+
 static void what_could_not_be_put_back_is_told(void **state)
 {
 	struct vio_limit *limit = create_limit(8 * MBPS, 0, 0);
@@ -315,6 +326,9 @@ static void what_is_not_attached_again_is_as_before(void **state)
 	assert_int_equal(attach_hw(hw, limit, 0), 0);
 	assert_int_equal(fake_rates.io[0], 2000);
 	assert_int_equal(fake_rates.io[2], 9);
+	change(limit, 0);
+	assert_int_equal(attach_hw(hw, limit, 0), 0);
+	assert_int_equal(fake_rates.io[0], 0);
 	assert_int_equal(close_hw(hw), 0);
 	fake_rates.rates[0].weight = 7;
 	hw = create_port();
@@ -460,6 +474,7 @@ int main(void)
 		TEST(a_refusal_leaves_all_as_it_was),
 		TEST(a_refusal_half_way_is_put_back),
 		TEST(a_yes_that_does_nothing_is_found_out),
+		TEST(a_yes_of_the_kernel_that_does_nothing_is_found_out),
 		TEST(what_could_not_be_put_back_is_told),
 		TEST(a_first_read_that_fails_sets_nothing),
 		TEST(a_change_is_brought_to_the_back_end_by_attaching_again),
