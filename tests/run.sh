@@ -253,8 +253,8 @@ suite_bench() {
 		--guest "$logs/guest.log" || status=1
 	check "a lease hit takes 12 instructions at the most" tests/bench/count.sh \
 		"$programs/limit_take" take 12 || status=1
-	check "a covered refill takes 170 instructions at the most" \
-		tests/bench/count.sh "$programs/limit_take" refill 170 || status=1
+	check "a covered refill takes 150 instructions at the most" \
+		tests/bench/count.sh "$programs/limit_take" refill 150 || status=1
 	return "$status"
 }
 

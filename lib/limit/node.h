@@ -102,6 +102,7 @@ struct vio_tree {
 
 	/* Read by every refill, written by a sweep. */
 	_Alignas(64) uint64_t sweep_at_ns; /* atomic: a refill then sweeps first */
+	bool has_pairs; /* the processor swaps both counters at once; never changes */
 };
 
 struct vio_limit {

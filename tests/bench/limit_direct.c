@@ -143,7 +143,7 @@ static int run_beside_meters(const struct bench_options *options, uint32_t n_thr
 		options, &row, &(struct limit_beside){ n_meters, n_threads, 1, 1 });
 	if (n_threads == 1)
 		failed |= limit_run_beside_meter(
-			options, &row, &(struct limit_beside){ n_meters, 1, 0, 0 });
+			options, &row, &(struct limit_beside){ n_meters, 1, 0, 1 });
 	limit_close_tree(&tree);
 	return failed;
 }
