@@ -36,7 +36,7 @@ consumer  clang cmake g++ make libnl-3-dev
 tsan      clang libclang-rt-14-dev llvm-14 util-linux
 valgrind  valgrind libc6-dbg
 docs      doxygen
-bench     valgrind
+bench     debian-archive-keyring util-linux valgrind
 fuzz      clang libclang-rt-14-dev llvm-14
 coverage  gcovr
 kernel    debian-archive-keyring make util-linux xz-utils
@@ -246,12 +246,15 @@ suite_docs() {
 }
 
 suite_bench() {
-	local status=0
+	local status=0 meter programs=$run/bench/tests/bench
 	need tests/bench/run.sh && CC=gcc compile bench --buildtype=release || return
-	tests/bench/run.sh "$run/bench" ${soak:---smoke} --guest "$logs/guest.log" ||
-		status=1
+	meter=$(tests/bench/meter.sh "$run/bench") || return
+	tests/bench/run.sh "$run/bench" ${soak:---smoke} --meter "$meter" \
+		--guest "$logs/guest.log" || status=1
 	check "a lease hit takes 12 instructions at the most" tests/bench/count.sh \
-		"$run/bench/tests/bench/limit_take" 12 || status=1
+		"$programs/limit_take" take 12 || status=1
+	check "a covered refill takes 150 instructions at the most" \
+		tests/bench/count.sh "$programs/limit_take" refill 150 || status=1
 	return "$status"
 }
 

@@ -102,13 +102,18 @@ struct vio_tree {
 
 	/* Read by every refill, written by a sweep. */
 	_Alignas(64) uint64_t sweep_at_ns; /* atomic: a refill then sweeps first */
+	bool has_pairs; /* the processor swaps both counters at once; never changes */
 };
 
 struct vio_limit {
-	/* One line for what refills touch; the later words they only read. */
+	/*
+	 * What refills change, and apart from it what they only read: that line stays
+	 * with every processor, and this one comes for the swap at once and not for
+	 * reading first.
+	 */
 	_Alignas(64) uint64_t credit[VIO_NODE_N_CURVES]; /* atomic */
-	uint64_t burst[VIO_NODE_N_CURVES];   /* atomic; UINT64_MAX: no ceiling */
-	uint64_t quantum[VIO_NODE_N_CURVES]; /* atomic */
+	_Alignas(64) uint64_t burst[VIO_NODE_N_CURVES];  /* atomic; UINT64_MAX: none */
+	uint64_t quantum[VIO_NODE_N_CURVES];             /* atomic */
 	struct vio_tree *tree;
 	uint64_t is_closed; /* atomic: refills are refused, VIO_LIMIT_ bits tell why */
 

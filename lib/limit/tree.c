@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "core/bits.h"
+#include "core/pair.h"
 #include "limit/node.h"
 
 int vio_tree_create(const struct vio_env *env, uint64_t now_ns, struct vio_tree **out)
@@ -20,6 +21,7 @@ int vio_tree_create(const struct vio_env *env, uint64_t now_ns, struct vio_tree 
 	}
 	tree->env = env;
 	tree->last_ns = now_ns;
+	tree->has_pairs = vio_pair_is_supported();
 	vio_list_init(&tree->nodes);
 	vio_list_init(&tree->granted);
 	vio_env_hold(env);

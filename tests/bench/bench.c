@@ -23,7 +23,8 @@ static cpu_set_t given;
 static void explain(const char *program)
 {
 	fprintf(stderr,
-		"usage: %s [--runs N] [--smoke] [--peer CMD] [--count SUBJECT N]\n",
+		"usage: %s [--runs N] [--smoke] [--peer CMD] [--meter OBJECT] "
+		"[--count SUBJECT N]\n",
 		program);
 	exit(2);
 }
@@ -52,6 +53,8 @@ void bench_parse(struct bench_options *options, int argc, char **argv)
 								   1, ROUNDS_MAX);
 		} else if (!strcmp(argv[i], "--peer") && argv[i + 1]) {
 			options->peer = argv[++i];
+		} else if (!strcmp(argv[i], "--meter") && argv[i + 1]) {
+			options->meter = argv[++i];
 		} else if (!strcmp(argv[i], "--count") && argv[i + 1]) {
 			options->count = argv[++i];
 			options->count_ops =
@@ -94,14 +97,9 @@ static int compare_doubles(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static void sort(double *values, uint32_t n)
+double bench_sort(double *values, uint32_t n)
 {
 	qsort(values, n, sizeof(*values), compare_doubles);
-}
-
-/* Of a sorted array. */
-static double find_median(const double *values, uint32_t n)
-{
 	return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
 }
 
@@ -220,18 +218,18 @@ static void compare_peer(const struct bench_options *options,
 	print_line(row, &line);
 }
 
-static void sort_rounds(struct rounds *rounds, uint32_t n)
+static uint32_t
+find_n_rounds(const struct bench_options *options, const struct bench_row *row)
 {
-	sort(rounds->value, n);
-	sort(rounds->floor, n);
-	sort(rounds->ratio, n);
-	sort(rounds->aa_ratio, n);
+	if (options->is_smoke || row->least_rounds < options->n_rounds)
+		return options->n_rounds;
+	return row->least_rounds;
 }
 
 int bench_run(const struct bench_options *options, const struct bench_row *row)
 {
 	static struct rounds rounds;
-	const uint32_t n = options->n_rounds;
+	const uint32_t n = find_n_rounds(options, row);
 	const uint64_t n_ops = options->is_smoke ? row->n_ops / 100 : row->n_ops;
 	struct line line = { .peer = row->floor_name, .n_rounds = n };
 
@@ -240,13 +238,12 @@ int bench_run(const struct bench_options *options, const struct bench_row *row)
 	for (uint32_t i = 0; i < n; i++)
 		run_round(row, n_ops, i, &rounds);
 
-	sort_rounds(&rounds, n);
-	line.value = find_median(rounds.value, n);
-	line.peer_value = find_median(rounds.floor, n);
-	line.ratio = find_median(rounds.ratio, n);
+	line.value = bench_sort(rounds.value, n);
+	line.peer_value = bench_sort(rounds.floor, n);
+	line.ratio = bench_sort(rounds.ratio, n);
 	line.spread[0] = rounds.ratio[0];
 	line.spread[1] = rounds.ratio[n - 1];
-	line.aa_ratio = find_median(rounds.aa_ratio, n);
+	line.aa_ratio = bench_sort(rounds.aa_ratio, n);
 	print_line(row, &line);
 	if (options->peer)
 		compare_peer(options, row, &rounds, &line);

@@ -4,11 +4,13 @@
 # prints them as the benchmarks print their rows. N and 2N operations are run and
 # the difference divided by N, so that starting and ending do not count; the same
 # for the empty loop, which is taken off.
-# usage: count.sh PROGRAM MOST    exit status 1: more than MOST; 77: no valgrind
+# usage: count.sh PROGRAM SUBJECT MOST
+# exit status 1: more than MOST; 77: no valgrind
 set -eu
 
 program=$1
-most=$2
+subject=$2
+most=$3
 n=100000
 
 if ! command -v valgrind >/dev/null; then
@@ -31,12 +33,12 @@ count_one() {
 	echo $(((twice - once) * 100 / n))
 }
 
-take=$(count_one take)
+whole=$(count_one "$subject")
 loop=$(count_one loop)
-value=$((take - loop))
+value=$((whole - loop))
 
-printf '{"bench":"%s","params":"instructions","value":%d.%02d,' \
-	"$(basename "$program")" $((value / 100)) $((value % 100))
+printf '{"bench":"%s","params":"%s instructions","value":%d.%02d,' \
+	"$(basename "$program")" "$subject" $((value / 100)) $((value % 100))
 printf '"unit":"instructions/op","peer":"limit","peer_value":%d,' "$most"
 printf '"ratio":%d.%02d,"spread":null,"aa_ratio":null,"runs":1}\n' \
 	$((value / most / 100)) $((value / most % 100))

@@ -88,6 +88,8 @@ def run(name, command, options):
 
 
 def number(value):
+    if value is None:
+        return ''
     return f'{value:.4g}' if isinstance(value, float) else str(value)
 
 
@@ -122,11 +124,13 @@ def main():
     parser.add_argument('--smoke', action='store_true')
     parser.add_argument('--soak', action='store_true')
     parser.add_argument('--peer', metavar='COMMAND')
+    parser.add_argument('--meter', metavar='OBJECT', help='made by meter.sh')
     parser.add_argument('--guest', metavar='LOG', type=pathlib.Path,
                         help='of the guest suite, for the page')
     args = parser.parse_args()
     options = ['--smoke'] if args.smoke else []
     options += ['--peer', args.peer] if args.peer else []
+    options += ['--meter', args.meter] if args.meter else []
 
     rows, good = [], True
     for name, command in benchmarks(args.build):

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/list.h"
 #include "core/meter.h"
+#include "core/pair.h"
 #include "fake/fault.h"
 #include "fake/support.h"
 
@@ -55,6 +56,41 @@ static void zero_is_no_power_of_two(void **state)
 	assert_true(vio_is_power_of_two(1));
 	assert_true(vio_is_power_of_two(UINT64_C(1) << 63));
 	assert_false(vio_is_power_of_two(3));
+}
+
+/* Every processor this is tested on can, so the other case is a failure here. */
+static void a_pair_is_swapped_if_both_words_are_as_seen(void **state)
+{
+	_Alignas(16) uint64_t words[2] = { 1, UINT64_MAX };
+	const uint64_t desired[2] = { 3, 4 };
+	uint64_t seen[2] = { 1, UINT64_MAX };
+
+	(void)state;
+#ifdef __x86_64__
+	assert_true(vio_pair_is_supported());
+	assert_true(vio_pair_swap(words, seen, desired));
+	assert_true(words[0] == 3 && words[1] == 4);
+#else
+	assert_false(vio_pair_is_supported());
+	assert_false(vio_pair_swap(words, seen, desired));
+#endif
+}
+
+static void a_pair_with_one_other_word_stays_and_is_seen(void **state)
+{
+	_Alignas(16) uint64_t words[2] = { 1, 2 };
+	const uint64_t desired[2] = { 3, 4 };
+	uint64_t first_wrong[2] = { 0, 2 };
+	uint64_t second_wrong[2] = { 1, 0 };
+
+	(void)state;
+	assert_false(vio_pair_swap(words, first_wrong, desired));
+	assert_false(vio_pair_swap(words, second_wrong, desired));
+	assert_true(words[0] == 1 && words[1] == 2);
+#ifdef __x86_64__
+	assert_true(first_wrong[0] == 1 && first_wrong[1] == 2);
+	assert_true(second_wrong[0] == 1 && second_wrong[1] == 2);
+#endif
 }
 
 static void alignment_is_to_the_byte(void **state)
@@ -250,6 +286,8 @@ int main(void)
 		cmocka_unit_test(the_last_byte_of_the_address_space_is_in_range),
 		cmocka_unit_test(an_empty_range_has_no_last_byte),
 		cmocka_unit_test(zero_is_no_power_of_two),
+		cmocka_unit_test(a_pair_is_swapped_if_both_words_are_as_seen),
+		cmocka_unit_test(a_pair_with_one_other_word_stays_and_is_seen),
 		cmocka_unit_test(alignment_is_to_the_byte),
 		cmocka_unit_test(smaller_and_larger_hold_over_all_64_bits),
 		cmocka_unit_test(a_list_keeps_the_order_of_appending),
