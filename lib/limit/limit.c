@@ -307,7 +307,7 @@ int vio_limit_read_params(const struct vio_limit *limit,
 	return vio_params_fill(params, VIO_PARAMS_END(p, dom), &p, sizeof(p));
 }
 
-/* What refills took since the last sweep is not in spent yet. */
+/* What refills of a leaf took since the last sweep is not in spent yet. */
 static uint64_t count_own(const struct vio_limit *limit, int i)
 {
 	const struct vio_share *share = &limit->share[i];
@@ -315,9 +315,7 @@ static uint64_t count_own(const struct vio_limit *limit, int i)
 	uint64_t taken = __atomic_load_n(&limit->taken[i], __ATOMIC_RELAXED);
 	int64_t spent = share->spent;
 
-	if (!vio_limit_is_leaf(limit))
-		return 0;
-	if (!vio_share_is_open(share))
+	if (vio_limit_is_leaf(limit) && !vio_share_is_open(share))
 		spent += (int64_t)(share->fund - credit);
 	return taken + (spent > 0 ? (uint64_t)spent : 0);
 }

@@ -77,7 +77,7 @@ struct vio_share {
 	uint64_t due;   /* of its assured rate */
 	uint64_t given; /* by its parent */
 
-	/* Statistics; spent goes below 0 if more is refunded than was taken. */
+	/* Statistics. Of a leaf; below 0 if more is refunded than was taken. */
 	int64_t spent;
 	uint64_t past; /* by children that are destroyed */
 	uint64_t lent;

@@ -93,15 +93,16 @@ static void collect_spent(struct vio_limit *limit, int i, const struct spans *sp
 	if (share->is_fresh)
 		begin_fund(share);
 	spent = (int64_t)(share->fund - share->now);
-	share->spent += spent;
 	raise_allowed(share, spent, spans);
 	share->due = share->owed;
 	share->due += vio_curve_earn(&share->assured, spans->slack_ns);
 	share->due += vio_curve_earn(&share->assured, spans->rest_ns);
-	if (vio_limit_is_leaf(limit))
+	if (vio_limit_is_leaf(limit)) {
+		share->spent += spent;
 		foresee(limit, share, spent > 0 ? (uint64_t)spent : 0);
-	else
+	} else {
 		share->want = share->now + find_lack(limit, i);
+	}
 	share->noted = 0;
 }
 
@@ -222,7 +223,7 @@ void vio_sweep_note_spent(struct vio_limit *leaf, int i, uint64_t units)
 
 		share->fund -= part;
 		share->allowed -= part;
-		share->spent += (int64_t)part;
+		share->spent += limit == leaf ? (int64_t)part : 0;
 		share->noted += part;
 	}
 }

@@ -142,6 +142,22 @@ static void what_a_destroyed_child_had_is_its_parents(void **state)
 	limit_destroy(limit);
 }
 
+static void what_a_limit_let_through_before_it_had_children_counts(void **state)
+{
+	struct vio_limit *limit = limit_of_bytes(1000, 1000);
+	struct vio_limit *red;
+
+	(void)state;
+	limit_drain(limit, 0);
+	red = add(limit, "red");
+	assert_int_equal(limit_drain(red, SEC), 500);
+	assert_int_equal(limit_read(limit).bytes, 1500);
+	assert_int_equal(limit_read(red).bytes, 500);
+	limit_destroy(red);
+	assert_int_equal(limit_read(limit).bytes, 1500);
+	limit_destroy(limit);
+}
+
 static void name_and_tenant_stay_as_they_are(void **state)
 {
 	struct vio_limit_params params = VIO_LIMIT_PARAMS_INIT;
@@ -298,6 +314,8 @@ int main(void)
 		cmocka_unit_test(a_limit_has_children_or_leases),
 		cmocka_unit_test(a_destroyed_limit_is_told_apart),
 		cmocka_unit_test(what_a_destroyed_child_had_is_its_parents),
+		cmocka_unit_test(
+			what_a_limit_let_through_before_it_had_children_counts),
 		cmocka_unit_test(name_and_tenant_stay_as_they_are),
 		cmocka_unit_test(
 			a_tenant_counts_its_limits_and_is_not_destroyed_before),
