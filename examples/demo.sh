@@ -165,8 +165,8 @@ main()
 	trap 'finish $?' EXIT
 	run_guest
 	run_vf_guest sriov_vq_flexible=8,sriov_vi_flexible=4
-	# Four lines of shares, two of files, two of limits and five of virtual functions:
-	# who says nothing fails.
+	# Four lines of shares, two of files, two of limits and five of virtual
+	# functions: who says nothing fails.
 	((lines == 13))
 	say 'done' "in $SECONDS s"
 }
