@@ -15,16 +15,16 @@
 #define SEC UINT64_C(1000000000)
 
 /*
- * Two kicks for each operation are nobody's fault: a kick can find its work taken
- * already. A driver that makes more by habit is learned, up to four; allowed is
- * twice what is learned.
+ * A driver kicks after it has made something available, so that one kick for each
+ * operation is the most that it has reason for. One that makes more by habit is
+ * learned, up to four; a quarter more than that is allowed.
  */
 #define KICKS_LEAST_PERMILLE 1000u
 #define KICKS_MOST_PERMILLE  4000u
 
-/* Windows in which a habit is learned: a quarter of a second, a second. */
+/* Windows in which a habit is learned: a quarter of a second, an eighth. */
 #define LEARN_KICKS_SHIFT 8
-#define LEARN_SHARE_SHIFT 10
+#define LEARN_SHARE_SHIFT 7
 
 /* After so many windows without service nothing is left of an average. */
 #define DECAY_MAX    256u
@@ -32,7 +32,7 @@
 #define RELAPSES_MAX 6u
 
 /* Turns by which service may be ahead of a share without meaning anything. */
-#define SLACK_TURNS 4u
+#define SLACK_TURNS 2u
 
 /* Windows in which the longest turn is forgotten. */
 #define LONGEST_WINDOWS 64u
@@ -69,8 +69,9 @@ static uint64_t kicks_allowed_permille(const struct vio_guard_member *member)
 {
 	uint64_t learned = member->base_kicks_k / 1000;
 
-	return 2 * vio_min_u64(vio_max_u64(learned, KICKS_LEAST_PERMILLE),
-			       KICKS_MOST_PERMILLE);
+	learned = vio_max_u64(learned, KICKS_LEAST_PERMILLE);
+	learned = vio_min_u64(learned, KICKS_MOST_PERMILLE);
+	return learned + learned / 4;
 }
 
 static void judge_kicks(struct vio_guard_member *member, uint64_t span_ns)
@@ -89,13 +90,13 @@ static void judge_kicks(struct vio_guard_member *member, uint64_t span_ns)
  * What is served beyond its share adds up as well, so that turns of different lengths
  * cancel out; what is left is as much as the longest turn of anybody, which the others
  * catch up with, and some more. A sixteenth
- * is allowed, and of what is a habit up to half of the share.
+ * is allowed, and a quarter more than what is a habit, up to half of the share.
  */
 static bool is_over_share(struct vio_guard_member *member, uint64_t span_ns)
 {
 	const uint64_t fair = vio_guard_fair_permille(member);
-	const uint64_t habit =
-		vio_min_u64(member->base_share_k / 1000, fair + fair / 2);
+	const uint64_t learned = member->base_share_k / 1000;
+	const uint64_t habit = vio_min_u64(learned + learned / 4, fair + fair / 2);
 	const uint64_t allowed = vio_max_u64(fair + fair / 16, habit);
 	const uint64_t slack_ns =
 		SLACK_TURNS * member->guard->params.slot_ns + member->guard->longest_ns;
@@ -153,9 +154,10 @@ static void learn(struct vio_guard_member *member)
 
 	if (member->step || member->evidence)
 		return;
-	member->base_share_k =
-		move_towards(member->base_share_k, vio_guard_share_permille(member),
-			     LEARN_SHARE_SHIFT);
+	member->base_share_k = move_towards(member->base_share_k,
+					    member->service_ns * 1000 /
+						    member->guard->params.window_ns,
+					    LEARN_SHARE_SHIFT);
 	if (!member->window.ops)
 		return;
 	ratio = vio_min_u64(member->window.kicks * 1000 / member->window.ops,

@@ -121,7 +121,7 @@ struct vio_guard_params {
 	uint64_t kicks_max;
 	/** Kicks without work that anybody may make, at most 10^9; 0: 1000. */
 	uint64_t idle_kicks_per_sec;
-	/** Waiting beyond the bound until it tells against a tenant; 0: 2 ms. */
+	/** Waiting beyond the bound until it tells against a tenant; 0: 1 ms. */
 	uint64_t waiting_max_ns;
 	/** How long a bound stays exceeded until another action is added; 0: 20 ms. */
 	uint64_t escalate_ns;
@@ -162,7 +162,7 @@ struct vio_guard_verdict {
 	uint64_t excess_waiting_ns;
 	/** Learned kicks for 1000 operations, while the verdict was OK. */
 	uint64_t base_kicks_permille;
-	/** Learned share of service time in thousandths, likewise. */
+	/** Learned service time in thousandths of the time, likewise. */
 	uint64_t base_share_permille;
 	char name[VIO_GUARD_NAME_BYTES]; /**< the member's */
 };
