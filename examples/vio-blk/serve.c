@@ -214,7 +214,12 @@ static int ask_for_kicks(struct worker *worker)
 {
 	if (!may_take(worker) || bill_is_open(&worker->debt))
 		return 0;
-	return vio_queue_set_kicks(worker->queue, 1) > 0;
+	if (worker->turn.until_ns)
+		worker_read_kicks(worker, 1);
+	if (vio_queue_set_kicks(worker->queue, 1) <= 0)
+		return 0;
+	vio_queue_set_kicks(worker->queue, 0);
+	return 1;
 }
 
 void worker_serve(struct worker *worker)

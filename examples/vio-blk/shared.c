@@ -138,6 +138,7 @@ static void serve_slot(struct shared *shared, const struct vio_guard_slot *slot)
 	ended_ns = now_ns();
 	sample.flags = seat->is_ready ? VIO_GUARD_MORE : 0;
 	sample.kicks = turn.kicks;
+	sample.unwanted_kicks = turn.unwanted;
 	sample.ops = turn.chains;
 	sample.bytes = turn.bytes;
 	sample.service_ns = ended_ns - shared->began_ns;

@@ -136,11 +136,15 @@ int worker_wait_ms(const struct worker *worker)
 	return worker->stop && !worker->line && !worker->n_in_kernel ? RETRY_MS : -1;
 }
 
-static void read_kicks(struct worker *worker)
+void worker_read_kicks(struct worker *worker, int is_unwanted)
 {
 	int n = vio_queue_read_kicks(worker->queue);
 
-	worker->turn.kicks += n > 0 ? (uint64_t)n : 0;
+	if (n <= 0)
+		return;
+	worker->turn.kicks += (uint64_t)n;
+	/* One may have been under way before the driver could know. */
+	worker->turn.unwanted += is_unwanted ? (uint64_t)n - 1 : 0;
 }
 
 /* Returns 1 if there is mail. */
@@ -156,7 +160,7 @@ static int wait_for_events(struct worker *worker, int wait_ms)
 		if (fd == worker->wake_fd || fd == worker->timer_fd)
 			drain_fd(fd);
 		else if (fd != worker->ring.ring_fd && worker->queue)
-			read_kicks(worker);
+			worker_read_kicks(worker, worker->has_more);
 		has_mail |= fd == worker->wake_fd;
 	}
 	return has_mail;
@@ -166,10 +170,13 @@ int worker_take_turn(struct worker *worker, int wait_ms)
 {
 	int was_latched;
 
+	/* First, so that what is read then came while they were asked for. */
+	if (worker->turn.until_ns && worker->queue && !worker->is_latched)
+		vio_queue_set_kicks(worker->queue, 0);
 	if (wait_for_events(worker, wait_ms) && read_mail(worker))
 		return 1;
 	if (worker->is_masked && worker->queue)
-		read_kicks(worker);
+		worker_read_kicks(worker, worker->has_more);
 	was_latched = worker->is_latched;
 	worker_serve(worker);
 	if (worker->queue)

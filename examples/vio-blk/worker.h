@@ -36,6 +36,7 @@ struct turn {
 	uint64_t chains_max;
 	uint64_t bytes_max;
 	uint64_t kicks;
+	uint64_t unwanted; /* of them: while the driver was to spare them */
 	uint64_t chains;
 	uint64_t bytes;
 };
@@ -92,6 +93,9 @@ int worker_wait_ms(const struct worker *worker);
 
 /* Whether kicks are listened to. */
 void worker_mask(struct worker *worker, int is_masked);
+
+/* Takes the kicks that have come. */
+void worker_read_kicks(struct worker *worker, int is_unwanted);
 
 /* serve.c: carries on with everything that can go on now. */
 void worker_serve(struct worker *worker);

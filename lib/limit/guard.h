@@ -49,6 +49,7 @@ struct vio_guard {
 /* What was counted since the window began. */
 struct vio_guard_window {
 	uint64_t kicks;
+	uint64_t unwanted; /* of the kicks */
 	uint64_t ops;
 	uint64_t service_ns;
 	uint64_t imposed_ns; /* others waited in its turns */

@@ -22,6 +22,8 @@
 #define KICKS_LEAST_PERMILLE 1000u
 #define KICKS_MOST_PERMILLE  4000u
 
+#define UNWANTED_FACTOR      4u
+
 /* Windows in which a habit is learned: a quarter of a second, an eighth. */
 #define LEARN_KICKS_SHIFT 8
 #define LEARN_SHARE_SHIFT 7
@@ -74,16 +76,23 @@ static uint64_t kicks_allowed_permille(const struct vio_guard_member *member)
 	return learned + learned / 4;
 }
 
+/*
+ * Kicks are set against the work that they were for, which may be done later. Those
+ * that were unwanted have no such excuse: they count more, and no work makes up for
+ * them.
+ */
 static void judge_kicks(struct vio_guard_member *member, uint64_t span_ns)
 {
 	const struct vio_guard_params *params = &member->guard->params;
 	uint64_t allowed = member->window.ops * kicks_allowed_permille(member);
+	uint64_t counted =
+		vio_max_u64(member->window.kicks * 1000,
+			    allowed + member->window.unwanted * 1000 * UNWANTED_FACTOR);
 
 	/* In thousandths of a kick; the order keeps a day's span in 64 bits. */
 	allowed += params->idle_kicks_per_sec * (span_ns / 1000) / 1000;
-	member->excess_kicks_k =
-		add_up(member->excess_kicks_k, member->window.kicks * 1000, allowed,
-		       params->kicks_max * 1000);
+	member->excess_kicks_k = add_up(member->excess_kicks_k, counted, allowed,
+					params->kicks_max * 1000);
 }
 
 /*

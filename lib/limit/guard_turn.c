@@ -186,9 +186,13 @@ static void charge(struct vio_guard_member *member,
 {
 	const uint64_t kicks = vio_min_u64(sample->kicks, COUNT_MAX);
 	const uint64_t ops = vio_min_u64(sample->ops, COUNT_MAX);
+	/* More of them than kicks is a mistake of the caller's. */
+	const uint64_t unwanted = vio_min_u64(sample->unwanted_kicks, kicks);
 
 	member->vtime += (service_ns << VTIME_SHIFT) / member->weight;
 	member->window.kicks = vio_min_u64(member->window.kicks + kicks, COUNT_MAX);
+	member->window.unwanted =
+		vio_min_u64(member->window.unwanted + unwanted, COUNT_MAX);
 	member->window.ops = vio_min_u64(member->window.ops + ops, COUNT_MAX);
 	member->window.service_ns =
 		vio_min_u64(member->window.service_ns + service_ns, SERVICE_MAX);
@@ -237,7 +241,8 @@ int vio_guard_record(struct vio_guard_member *member, uint64_t now_ns,
 	const bool is_turn = guard->turn == member;
 	struct vio_guard_sample s;
 	uint64_t service_ns;
-	int ret = vio_params_copy(&s, sizeof(s), VIO_PARAMS_END(s, service_ns), sample);
+	int ret = vio_params_copy(&s, sizeof(s), VIO_PARAMS_END(s, unwanted_kicks),
+				  sample);
 
 	if (ret)
 		return ret;

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # Floods against a vio-blk that two guests share, and traffic that is none. The
-# neighbour has a quota of 40 % of a processor, by a control group of version 2
+# neighbour has a quota of 25 % of a processor, by a control group of version 2
 # (cpu.max) or 1 (cpu.cfs_quota_us), which the kernel enforces alike.
 #
 #	run.sh BUILD [--soak]
@@ -10,7 +10,7 @@ set -u
 
 build=$(cd "${1:?usage: run.sh BUILD [--soak]}" && pwd) || exit 1
 program=$build/tests/tenants/vio-tenants
-quota=40000
+quota=25000
 rounds=3
 part_ms=400
 benign_s=10

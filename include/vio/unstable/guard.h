@@ -10,7 +10,8 @@
  * alone gets everything. This is always on, and is what holds against a flood of
  * work. Beside it the guard watches each tenant and acts on those that do harm:
  *
- * - kicks that bring no work, more than a learned ratio to what was done;
+ * - kicks that bring no work, more than a learned ratio to what was done, or that
+ *   come though they were to be spared;
  * - waiting that others, which have less than their share, have because of a
  *   tenant that takes more than its own.
  *
@@ -231,11 +232,16 @@ struct vio_guard_sample {
 	uint64_t bytes; /**< moved */
 	/** Time spent; 0: all from vio_guard_begin() to now. */
 	uint64_t service_ns;
+	/**
+	 * Of the kicks: those that came though the driver was told to spare them, see
+	 * vio_queue_set_kicks(). Each time it is told, one may be under way: not that.
+	 */
+	uint64_t unwanted_kicks;
 };
 /** Nothing. */
 #define VIO_GUARD_SAMPLE_INIT                                                          \
 	{                                                                              \
-		(uint32_t)sizeof(struct vio_guard_sample), 0, 0, 0, 0, 0               \
+		(uint32_t)sizeof(struct vio_guard_sample), 0, 0, 0, 0, 0, 0            \
 	}
 
 /**

@@ -202,6 +202,29 @@ static void nobody_can_teach_more_than_five_kicks_for_an_operation(void **state)
 	stage_close(&s);
 }
 
+/* A kick for each operation, which is few, but the driver was to spare them. */
+static void kicks_that_were_to_be_spared_are_found(void **state)
+{
+	struct vio_guard_sample sample = VIO_GUARD_SAMPLE_INIT;
+	struct stage s;
+	struct tenant *tenant;
+
+	(void)state;
+	stage_open_default(&s);
+	tenant = stage_add(&s, 0);
+	sample.ops = sample.kicks = 10;
+	for (int i = 0; i < 10000; i++, s.now_ns += 100 * US)
+		assert_int_equal(vio_guard_record(tenant->member, s.now_ns, &sample),
+				 0);
+	assert_int_equal(stage_read(tenant).n_alarms, 0);
+	sample.unwanted_kicks = 10;
+	for (int i = 0; i < 100; i++, s.now_ns += 100 * US)
+		assert_int_equal(vio_guard_record(tenant->member, s.now_ns, &sample),
+				 0);
+	assert_int_equal(stage_read(tenant).evidence, VIO_GUARD_KICKS);
+	stage_close(&s);
+}
+
 static void actions_are_added_one_by_one(void **state)
 {
 	static const uint32_t expected[] = {
@@ -400,6 +423,7 @@ int main(void)
 		cmocka_unit_test(a_habit_is_learned_and_a_change_of_it_is_not),
 		cmocka_unit_test(
 			nobody_can_teach_more_than_five_kicks_for_an_operation),
+		cmocka_unit_test(kicks_that_were_to_be_spared_are_found),
 		cmocka_unit_test(actions_are_added_one_by_one),
 		cmocka_unit_test(actions_that_are_not_allowed_are_left_out),
 		cmocka_unit_test(actions_are_taken_back_one_by_one),
