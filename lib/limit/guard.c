@@ -39,7 +39,7 @@ static const struct number numbers[] = {
 	NUMBER(window_ns, 10000, 10 * SEC, MS),
 	NUMBER(kicks_max, 1, COUNT_MAX, 1024),
 	NUMBER(idle_kicks_per_sec, 1, SEC, 1000),
-	NUMBER(waiting_max_ns, 1, 10 * SEC, MS),
+	NUMBER(waiting_max_ns, 1, 10 * SEC, 4 * MS),
 	NUMBER(escalate_ns, 1, 10 * SEC, 20 * MS),
 	NUMBER(calm_ns, 1, 3600 * SEC, SEC),
 	NUMBER(delay_ns, 1, 10 * SEC, MS / 10),

@@ -34,7 +34,7 @@
 #define RELAPSES_MAX 6u
 
 /* Turns by which service may be ahead of a share without meaning anything. */
-#define SLACK_TURNS 2u
+#define SLACK_TURNS 8u
 
 /* Windows in which the longest turn is forgotten. */
 #define LONGEST_WINDOWS 64u

@@ -35,13 +35,14 @@ static bool wants_turn(const struct vio_guard_member *member)
 }
 
 /*
- * One that may complain of having to wait: with nothing against it, and with less
- * than its share. Otherwise two that want all there is would each find the other
- * waiting.
+ * One that may complain of having to wait: with nothing against it, nor half of what
+ * would be, and with less than its share. Otherwise two that want all there is would
+ * each find the other waiting, and a flood its victim.
  */
 static bool may_complain(const struct vio_guard_member *member)
 {
 	return !member->step &&
+	       member->excess_kicks_k < member->guard->params.kicks_max * 500 &&
 	       vio_guard_share_permille(member) < vio_guard_fair_permille(member);
 }
 

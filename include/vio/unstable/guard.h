@@ -122,7 +122,7 @@ struct vio_guard_params {
 	uint64_t kicks_max;
 	/** Kicks without work that anybody may make, at most 10^9; 0: 1000. */
 	uint64_t idle_kicks_per_sec;
-	/** Waiting beyond the bound until it tells against a tenant; 0: 1 ms. */
+	/** Waiting beyond the bound until it tells against a tenant; 0: 4 ms. */
 	uint64_t waiting_max_ns;
 	/** How long a bound stays exceeded until another action is added; 0: 20 ms. */
 	uint64_t escalate_ns;

@@ -11,6 +11,7 @@
 
 #include <vio/vio.h>
 #define VIO_ENABLE_UNSTABLE
+#include <vio/unstable/guard.h>
 #include <vio/unstable/limit.h>
 
 #include "fake/fault.h"
@@ -48,6 +49,8 @@ struct fault_scene {
 	struct vio_dom *dom;
 	struct vio_queue *queue;
 	struct vio_limit *limit;
+	struct vio_guard *guard;
+	struct vio_guard_member *member;
 	struct vio_lease lease;
 	struct vio_heap *heap;
 	struct vio_driver *driver;
