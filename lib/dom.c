@@ -58,6 +58,12 @@ static void add_meter(struct vio_meter *sum, const struct vio_meter *meter)
 	sum->kicks += vio_meter_get(&meter->kicks);
 	sum->descs += vio_meter_get(&meter->descs);
 	sum->faults += vio_meter_get(&meter->faults);
+	sum->service_ns += vio_meter_get(&meter->service_ns);
+	sum->refused += vio_meter_get(&meter->refused);
+	sum->lent_bytes += vio_meter_get(&meter->lent_bytes);
+	sum->lent_ops += vio_meter_get(&meter->lent_ops);
+	sum->borrowed_bytes += vio_meter_get(&meter->borrowed_bytes);
+	sum->borrowed_ops += vio_meter_get(&meter->borrowed_ops);
 }
 
 void vio_member_join(struct vio_member *member, struct vio_dom *dom)
@@ -213,10 +219,17 @@ int vio_dom_read_meters(const struct vio_dom *dom, struct vio_meters *meters)
 		.kicks = sum.kicks,
 		.descs = sum.descs,
 		/* Relaxed, as all meters. */
-		.service_ns = __atomic_load_n(&locked->service_ns, __ATOMIC_RELAXED),
+		.service_ns = sum.service_ns +
+			      __atomic_load_n(&locked->service_ns, __ATOMIC_RELAXED),
 		.faults = sum.faults,
+		.refused = sum.refused,
+		.lent_bytes = sum.lent_bytes,
+		.lent_ops = sum.lent_ops,
+		.borrowed_bytes = sum.borrowed_bytes,
+		.borrowed_ops = sum.borrowed_ops,
 	};
-	return vio_params_fill(meters, sizeof(copy), &copy, sizeof(copy));
+	return vio_params_fill(meters, VIO_PARAMS_END(copy, faults), &copy,
+			       sizeof(copy));
 }
 
 void vio_dom_add_service(struct vio_dom *dom, uint64_t service_ns)

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a lease does when it cannot simply be spent from: it goes to its limit
- * for more, or back to it with the rest. A lease is one thread's, so nothing in
- * it is atomic.
+ * for more. A lease is one thread's, so nothing in it is atomic.
  */
 #include <errno.h>
-#include <string.h>
 
 #include "core/bits.h"
 #include "limit/node.h"
@@ -20,32 +18,6 @@ static uint64_t add_saturated(uint64_t a, uint64_t b)
 static uint64_t find_shortage(uint64_t have, uint64_t want)
 {
 	return have < want ? want - have : 0;
-}
-
-int vio_lease_attach(struct vio_lease *lease, struct vio_limit *limit)
-{
-	if (lease->layout)
-		return -EBUSY;
-
-	lease->bytes = 0;
-	lease->ops = 0;
-	lease->limit = limit;
-	lease->layout = VIO_LEASE_LAYOUT;
-	__atomic_fetch_add(&limit->n_leases, 1, __ATOMIC_RELAXED);
-	return 0;
-}
-
-void vio_lease_detach(struct vio_lease *lease)
-{
-	struct vio_limit *limit = lease->limit;
-
-	if (lease->layout != VIO_LEASE_LAYOUT)
-		return;
-
-	vio_node_refund(limit, &(struct vio_units){ { lease->bytes, lease->ops } });
-	memset(lease, 0, sizeof(*lease));
-	/* Last: the limit may be destroyed once it has no lease. */
-	__atomic_fetch_sub(&limit->n_leases, 1, __ATOMIC_RELEASE);
 }
 
 int vio_lease_take_call(struct vio_lease *lease, uint64_t bytes, uint64_t ops)

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The inside of a limit: its curves, its configuration and the time it has
- * seen. Configuring is behind a lock; refilling takes none. A lock would cost no
- * more, but whoever is preempted holding it stops every queue of the tenant. A
- * refill reads a consistent copy of the configuration out of two slots, of which
- * the one not in use is overwritten, so that configuring holds nobody up either.
+ * The inside of a tree of limits. What a refill takes is one counter for each
+ * dimension of a limit without children, its credit: it is compared and swapped, and
+ * nothing else is touched. All the rest is plain arithmetic under the tree's lock,
+ * in a sweep, which whoever comes first after the time for it carries out.
+ *
+ * A unit of credit is in one place: the credit of a leaf, or the pool of an inner
+ * limit. All that is under a limit is its fund; what its ceiling allows beyond that
+ * may be added to it. So spending at a leaf is spending everywhere above.
  */
 #ifndef VIO_LIMIT_NODE_H
 #define VIO_LIMIT_NODE_H
@@ -14,11 +17,14 @@
 #endif
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <vio/unstable/limit.h>
 
 #include "core/env.h"
+#include "core/list.h"
+#include "core/member.h"
 #include "limit/curve.h"
 
 enum {
@@ -27,42 +33,150 @@ enum {
 	VIO_NODE_N_CURVES,
 };
 
+/*
+ * A tree of several limits is swept at most so often because one of them is short:
+ * waiting ends at the next sweep, and a sweep costs time for every limit.
+ */
+#define VIO_NODE_STEP_NS UINT64_C(50000)
+
 /* Bytes and operations, by the names above. */
 struct vio_units {
 	uint64_t n[VIO_NODE_N_CURVES];
 };
 
-/* Words only: node.c copies it word by word. */
-struct vio_node_config {
-	uint64_t epoch_ns;
-	uint64_t step_ns; /* furthest that time goes on at once */
-	struct vio_curve_config curve[VIO_NODE_N_CURVES];
+/* Parts of what is lent are counted in so small a fraction of a unit. */
+#define VIO_SHARE_BEHIND_SHIFT 16
+
+/* What parameters come to, one dimension. Rate 0: no ceiling here or above. */
+struct vio_share_config {
+	uint64_t rate;
+	uint64_t burst;
+	uint64_t quantum;
+	uint64_t assured;
+	uint64_t kept; /* what an idle limit keeps of its credit */
+};
+
+/* One dimension of a limit, under the lock. */
+struct vio_share {
+	struct vio_share_config config;
+	struct vio_curve ceiling;
+	struct vio_curve assured;
+	uint64_t fund;    /* credit here and below after the last sweep */
+	uint64_t allowed; /* what the ceiling lets the fund be: at most the burst */
+	uint64_t owed;    /* assured and not yet given, as the parent had none */
+	uint64_t pace;    /* units a second that it can count on at present */
+	uint64_t ask;     /* credit that a refused request needs */
+	uint64_t noted;   /* spent since the last sweep, and accounted for */
+	int64_t behind;   /* of its part of what is lent, see below */
+	bool is_source;   /* has a ceiling, and its parent none */
+	bool is_fresh;    /* what it has at the next sweep is its fund */
+
+	/* Of one sweep. */
+	uint64_t now;   /* credit found here and below */
+	uint64_t want;  /* credit that would serve its demand */
+	uint64_t due;   /* of its assured rate */
+	uint64_t given; /* by its parent */
+
+	/* Statistics; spent goes below 0 if more is refunded than was taken. */
+	int64_t spent;
+	uint64_t past; /* by children that are destroyed */
+	uint64_t lent;
+	uint64_t borrowed;
+};
+
+struct vio_tree {
+	const struct vio_env *env;
+	pthread_mutex_t lock;
+	struct vio_list nodes; /* parents before their children */
+	uint32_t n_nodes;
+	uint32_t n_refs;   /* atomic: limits and leases */
+	uint32_t n_names;  /* given to limits without one */
+	uint64_t last_ns;  /* of the last sweep */
+	uint64_t slack_ns; /* spending is known to have happened no later after it */
+
+	/* Read by every refill, written by a sweep. */
+	_Alignas(64) uint64_t sweep_at_ns; /* atomic: a refill then sweeps first */
 };
 
 struct vio_limit {
-	const struct vio_env *env;
-	pthread_mutex_t lock; /* held to configure */
-	uint64_t generation;  /* atomic; its lowest bit is the slot in use */
-	struct vio_node_config slots[2];
+	/* One line for what refills touch; the later words they only read. */
+	_Alignas(64) uint64_t credit[VIO_NODE_N_CURVES]; /* atomic */
+	uint64_t burst[VIO_NODE_N_CURVES];   /* atomic; UINT64_MAX: no ceiling */
+	uint64_t quantum[VIO_NODE_N_CURVES]; /* atomic */
+	struct vio_tree *tree;
+	uint64_t is_gone; /* atomic: destroyed, leases remain */
 
-	/* One cache line for what refills write, apart from what they only read. */
-	_Alignas(64) uint64_t last_ns; /* atomic: the latest time seen */
-	struct vio_curve curve[VIO_NODE_N_CURVES];
-	uint64_t n_refused; /* atomic, relaxed: a statistic, orders nothing */
-	uint64_t n_leases;  /* atomic, see vio_lease_detach() */
+	_Alignas(64) uint64_t taken[VIO_NODE_N_CURVES]; /* atomic, without a ceiling */
+
+	/* Under the lock. */
+	struct vio_share share[VIO_NODE_N_CURVES];
+	struct vio_limit_params params;                  /* as given, the name apart */
+	struct vio_share_config next[VIO_NODE_N_CURVES]; /* while configuring */
+	struct vio_list node;                            /* of the tree */
+	struct vio_list sibling;
+	struct vio_list children;
+	struct vio_limit *parent;
+	uint64_t ask_until_ns;
+	uint64_t n_refused;
+	uint64_t n_leases;
+	uint32_t weight;
+	uint32_t offload; /* dimensions that hardware enforces, a bit each */
+	bool is_active;   /* asked or spent since the last sweep */
+	struct vio_member member;
+	struct vio_meter meter;
+	char name[VIO_LIMIT_NAME_MAX + 1];
 };
 
-/* @limit is zeroed and not shared yet. The curves' base is theirs to fill. */
-void vio_node_prepare(struct vio_limit *limit, const struct vio_node_config *config,
-		      uint64_t now_ns);
+static inline bool vio_limit_is_leaf(const struct vio_limit *limit)
+{
+	return vio_list_is_empty(&limit->children);
+}
 
-/* Of @config only rate, burst and quantum count; credit and debt stay. */
-void vio_node_configure(struct vio_limit *limit, struct vio_node_config *config,
-			uint64_t now_ns);
+/* No ceiling: the fund is endless. */
+static inline bool vio_share_is_open(const struct vio_share *share)
+{
+	return !share->config.rate;
+}
+
+#define VIO_LIMIT_FOREACH_CHILD(child, parent)                                         \
+	for (struct vio_list *vio_at = (parent)->children.next;                        \
+	     vio_at != &(parent)->children &&                                          \
+	     ((child) = VIO_CONTAINER_OF(vio_at, struct vio_limit, sibling));          \
+	     vio_at = vio_at->next)
+
+/* tree.c; the time until which refills need no sweep follows from the last one. */
+int vio_tree_create(const struct vio_env *env, uint64_t now_ns, struct vio_tree **out);
+void vio_tree_hold(struct vio_tree *tree);
+void vio_tree_drop(struct vio_tree *tree);
+void vio_tree_set_next_sweep(struct vio_tree *tree);
+
+/* config.c: what the parameters of the whole tree come to, checked before applied. */
+int vio_config_parse(const struct vio_limit_params *params,
+		     struct vio_limit_params *out, struct vio_error *err);
+int vio_config_resolve(struct vio_tree *tree, struct vio_error *err);
+void vio_config_apply(struct vio_tree *tree);
 
 /*
- * Takes @need of what a request for @want lacks, and as much of the quantum as
- * is there. Returns 0, -EMSGSIZE, or -EAGAIN with @out_retry_at_ns.
+ * sweep.c: everything earned until @now_ns is given out. Under the lock. A time before
+ * the last is taken as that.
+ */
+void vio_sweep(struct vio_tree *tree, uint64_t now_ns);
+
+/* Takes @units out of a leaf's credit for good, as spent just now. Under the lock. */
+void vio_sweep_note_spent(struct vio_limit *leaf, int i, uint64_t units);
+
+/* share.c: divides the pool of @parent among its children. Of a sweep. */
+void vio_share_divide(struct vio_limit *parent, int i);
+
+/* rescue.c: ends waiting in a circle, if there is any. Of a sweep. */
+void vio_rescue(struct vio_tree *tree, int i);
+
+/* The time by which @need is there, from the last sweep on. Under the lock. */
+uint64_t vio_share_get_ready_ns(const struct vio_limit *leaf, int i, uint64_t need);
+
+/*
+ * node.c: takes @need of what a request for @want lacks, and as much of the quantum as
+ * is there. Returns 0, -EMSGSIZE, -ESTALE, or -EAGAIN with @out_retry_at_ns.
  */
 int vio_node_take(struct vio_limit *limit, uint64_t now_ns,
 		  const struct vio_units *want, const struct vio_units *need,
@@ -70,5 +184,19 @@ int vio_node_take(struct vio_limit *limit, uint64_t now_ns,
 
 /* Gives back what was taken and not used; more than the burst is lost. */
 void vio_node_refund(struct vio_limit *limit, const struct vio_units *units);
+
+/* Adds to the credit of a leaf or to a pool. */
+void vio_node_add_credit(struct vio_limit *limit, int i, uint64_t units);
+
+/* Takes up to @most out of it and returns how much it was. */
+uint64_t vio_node_cut_credit(struct vio_limit *limit, int i, uint64_t most);
+
+/*
+ * Leaves dimensions, bit 1 << VIO_NODE_BYTES or VIO_NODE_OPS, to hardware: the limit's
+ * own ceiling is not enforced here any more. Configuring takes them back. 0; -ESTALE;
+ * -EINVAL: its children are assured of what nobody above has.
+ */
+int vio_limit_set_offload(struct vio_limit *limit, uint32_t dimensions,
+			  struct vio_error *err);
 
 #endif /* VIO_LIMIT_NODE_H */

@@ -10,11 +10,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/wire.h"
 #include "core/bits.h"
 #include "vf/journal.h"
 #include "vf/sysfs.h"
-
-#define CRC32C_REFLECTED 0x82f63b78u
 
 static const char magic[8] = { 'V', 'I', 'O', 'L', 'E', 'A', 'S', 'E' };
 
@@ -79,34 +78,6 @@ static const struct field fields[] = {
 	U32(464, autoprobe),
 };
 
-uint32_t vio_crc32c(const void *data, size_t n)
-{
-	const uint8_t *bytes = data;
-	uint32_t crc = ~UINT32_C(0);
-
-	for (size_t i = 0; i < n; i++) {
-		crc ^= bytes[i];
-		for (int bit = 0; bit < 8; bit++)
-			crc = crc >> 1 ^ (CRC32C_REFLECTED & (0 - (crc & 1)));
-	}
-	return ~crc;
-}
-
-static void put_number(uint8_t *buf, uint64_t value, unsigned int n)
-{
-	for (unsigned int i = 0; i < n; i++)
-		buf[i] = (uint8_t)(value >> 8 * i);
-}
-
-static uint64_t get_number(const uint8_t *buf, unsigned int n)
-{
-	uint64_t value = 0;
-
-	for (unsigned int i = 0; i < n; i++)
-		value |= (uint64_t)buf[i] << 8 * i;
-	return value;
-}
-
 static void print_field(const struct field *field, const void *in, uint8_t *buf)
 {
 	uint32_t u32;
@@ -115,11 +86,11 @@ static void print_field(const struct field *field, const void *in, uint8_t *buf)
 	switch (field->kind) {
 	case KIND_U32:
 		memcpy(&u32, in, sizeof(u32));
-		put_number(buf, u32, 4);
+		vio_put_number(buf, u32, 4);
 		break;
 	case KIND_U64:
 		memcpy(&u64, in, sizeof(u64));
-		put_number(buf, u64, 8);
+		vio_put_number(buf, u64, 8);
 		break;
 	default:
 		memcpy(buf, in, field->n);
@@ -128,7 +99,7 @@ static void print_field(const struct field *field, const void *in, uint8_t *buf)
 
 static void parse_field(const struct field *field, const uint8_t *buf, void *out)
 {
-	const uint32_t u32 = (uint32_t)get_number(buf, 4);
+	const uint32_t u32 = (uint32_t)vio_get_number(buf, 4);
 	uint64_t u64;
 
 	switch (field->kind) {
@@ -136,7 +107,7 @@ static void parse_field(const struct field *field, const uint8_t *buf, void *out
 		memcpy(out, &u32, sizeof(u32));
 		break;
 	case KIND_U64:
-		u64 = get_number(buf, 8);
+		u64 = vio_get_number(buf, 8);
 		memcpy(out, &u64, sizeof(u64));
 		break;
 	default:
@@ -158,11 +129,11 @@ void vio_journal_print(const struct vio_journal_record *record, uint8_t *buf)
 {
 	memset(buf, 0, VIO_JOURNAL_RECORD_BYTES);
 	memcpy(buf, magic, sizeof(magic));
-	put_number(buf + VERSION_AT, VIO_JOURNAL_VERSION, 4);
+	vio_put_number(buf + VERSION_AT, VIO_JOURNAL_VERSION, 4);
 	for (size_t i = 0; i < VIO_ARRAY_SIZE(fields); i++)
 		print_field(&fields[i], (const char *)record + fields[i].offset,
 			    buf + fields[i].at);
-	put_number(buf + CRC_AT, find_crc(buf), 4);
+	vio_put_number(buf + CRC_AT, find_crc(buf), 4);
 }
 
 int vio_journal_is_text(const char *text, size_t n)
@@ -222,8 +193,8 @@ int vio_journal_parse_record(const uint8_t *buf, struct vio_journal_record *out)
 	struct vio_journal_record record = { .sequence = 0 };
 
 	if (memcmp(buf, magic, sizeof(magic)) ||
-	    get_number(buf + VERSION_AT, 4) != VIO_JOURNAL_VERSION ||
-	    get_number(buf + CRC_AT, 4) != find_crc(buf))
+	    vio_get_number(buf + VERSION_AT, 4) != VIO_JOURNAL_VERSION ||
+	    vio_get_number(buf + CRC_AT, 4) != find_crc(buf))
 		return -EBADMSG;
 	for (size_t i = 0; i < VIO_ARRAY_SIZE(fields); i++)
 		parse_field(&fields[i], buf + fields[i].at,
@@ -264,7 +235,7 @@ static int is_tearable(const struct slot *slot)
 	uint8_t head[CRC_AT];
 
 	memcpy(head, magic, sizeof(magic));
-	put_number(head + VERSION_AT, VIO_JOURNAL_VERSION, 4);
+	vio_put_number(head + VERSION_AT, VIO_JOURNAL_VERSION, 4);
 	return !memcmp(slot->bytes, head, vio_min_u64(slot->n, sizeof(head))) ||
 	       is_blank(slot);
 }
@@ -277,9 +248,10 @@ static void read_slot(const uint8_t *file, size_t n, uint32_t offset, struct slo
 		slot->is_good = !vio_journal_parse_record(slot->bytes, &slot->record) &&
 				vio_journal_get_offset(slot->record.sequence) == offset;
 	/* Sound, and yet not what we write: not torn. */
-	slot->is_torn = !slot->is_good && is_tearable(slot) &&
-			(slot->n < VIO_JOURNAL_RECORD_BYTES ||
-			 get_number(slot->bytes + CRC_AT, 4) != find_crc(slot->bytes));
+	slot->is_torn =
+		!slot->is_good && is_tearable(slot) &&
+		(slot->n < VIO_JOURNAL_RECORD_BYTES ||
+		 vio_get_number(slot->bytes + CRC_AT, 4) != find_crc(slot->bytes));
 }
 
 /* Two good ones follow each other, and are about the same function. */

@@ -61,9 +61,6 @@ struct vio_journal_record {
 	uint32_t autoprobe; /* sriov_drivers_autoprobe as it was */
 };
 
-/* CRC-32C (Castagnoli), as iSCSI has it. */
-uint32_t vio_crc32c(const void *data, size_t n);
-
 /* @buf has room for VIO_JOURNAL_RECORD_BYTES. */
 void vio_journal_print(const struct vio_journal_record *record, uint8_t *buf);
 

@@ -67,7 +67,7 @@ FIELD(vio_ctx_params, log_opaque, 32, 8);
 FIELD(vio_ctx_params, clock, 40, 8);
 FIELD(vio_ctx_params, clock_opaque, 48, 8);
 
-SIZE(vio_meters, 56);
+SIZE(vio_meters, 96);
 FIELD(vio_meters, size, 0, 4);
 FIELD(vio_meters, flags, 4, 4);
 FIELD(vio_meters, bytes, 8, 8);
@@ -76,6 +76,11 @@ FIELD(vio_meters, kicks, 24, 8);
 FIELD(vio_meters, descs, 32, 8);
 FIELD(vio_meters, service_ns, 40, 8);
 FIELD(vio_meters, faults, 48, 8);
+FIELD(vio_meters, refused, 56, 8);
+FIELD(vio_meters, lent_bytes, 64, 8);
+FIELD(vio_meters, lent_ops, 72, 8);
+FIELD(vio_meters, borrowed_bytes, 80, 8);
+FIELD(vio_meters, borrowed_ops, 88, 8);
 
 SIZE(vio_driver_buf, 16);
 FIELD(vio_driver_buf, addr, 0, 8);
@@ -335,7 +340,7 @@ FIELD(vio_resize_times, pause_ns, 8, 8);
 FIELD(vio_resize_times, kernel_ns, 16, 8);
 FIELD(vio_resize_times, total_ns, 24, 8);
 
-SIZE(vio_limit_params, 56);
+SIZE(vio_limit_params, 96);
 FIELD(vio_limit_params, size, 0, 4);
 FIELD(vio_limit_params, flags, 4, 4);
 FIELD(vio_limit_params, bytes_per_sec, 8, 8);
@@ -344,14 +349,26 @@ FIELD(vio_limit_params, burst_bytes, 24, 8);
 FIELD(vio_limit_params, burst_ops, 32, 8);
 FIELD(vio_limit_params, quantum_bytes, 40, 8);
 FIELD(vio_limit_params, quantum_ops, 48, 8);
+FIELD(vio_limit_params, assured_bytes_per_sec, 56, 8);
+FIELD(vio_limit_params, assured_ops_per_sec, 64, 8);
+FIELD(vio_limit_params, weight, 72, 4);
+FIELD(vio_limit_params, reserved, 76, 4);
+FIELD(vio_limit_params, name, 80, 8);
+FIELD(vio_limit_params, dom, 88, 8);
 
-SIZE(vio_limit_stats, 40);
+SIZE(vio_limit_stats, 88);
 FIELD(vio_limit_stats, size, 0, 4);
 FIELD(vio_limit_stats, flags, 4, 4);
 FIELD(vio_limit_stats, bytes, 8, 8);
 FIELD(vio_limit_stats, ops, 16, 8);
 FIELD(vio_limit_stats, refused, 24, 8);
 FIELD(vio_limit_stats, n_leases, 32, 8);
+FIELD(vio_limit_stats, lent_bytes, 40, 8);
+FIELD(vio_limit_stats, lent_ops, 48, 8);
+FIELD(vio_limit_stats, borrowed_bytes, 56, 8);
+FIELD(vio_limit_stats, borrowed_ops, 64, 8);
+FIELD(vio_limit_stats, credit_bytes, 72, 8);
+FIELD(vio_limit_stats, credit_ops, 80, 8);
 
 SIZE(vio_lease, 32);
 FIELD(vio_lease, layout, 0, 8);

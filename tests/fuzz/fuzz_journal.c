@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/wire.h"
 #include "vf/journal.h"
 #include "vf/sysfs.h"
 

@@ -323,13 +323,24 @@ static int create_driver(struct run *run, void *bytes)
 static int create_limit(struct run *run, void *bytes)
 {
 	const struct vio_limit_params none = VIO_LIMIT_PARAMS_INIT;
-	struct vio_limit *limit = run->out, *plain;
+	struct vio_limit *limit = run->out, *plain, *child;
 	struct vio_error *err = take_error(run);
-	int ret = vio_limit_create(run->ctx, bytes, 1, &limit, err);
+	static char names[][8] = { "a name", "", "a/b" };
+	struct vio_limit_params *params = bytes;
+	int ret;
 
+	if (run->claimed >= sizeof(*params)) {
+		params->name = params->name ? names[params->weight % 3] : NULL;
+		params->dom = params->dom ? run->dom : NULL;
+	}
+	ret = vio_limit_create(run->ctx, bytes, 1, &limit, err);
 	run->out = limit;
 	MUST(!vio_limit_create(run->ctx, &none, 1, &plain, err));
-	MUST(vio_limit_configure(plain, bytes, 2, err) == ret);
+	if (!vio_limit_add(plain, bytes, 2, &child, err))
+		MUST(!vio_limit_destroy(child));
+	else
+		MUST(ret);
+	(void)!vio_limit_configure(plain, bytes, 3, err);
 	MUST(!vio_limit_destroy(plain));
 	if (!ret)
 		MUST(!vio_limit_destroy(limit));

@@ -298,6 +298,24 @@ static void within_a_members_callback_the_tenant_holds_still(void **state)
 	destroy_dom(dom);
 }
 
+/* Every counter of its own, so that none can stand for another. */
+static struct vio_meter counts(uint64_t times)
+{
+	return (struct vio_meter){
+		.bytes = times,
+		.ops = times * 2,
+		.kicks = times * 3,
+		.descs = times * 4,
+		.faults = times * 5,
+		.service_ns = times * 6,
+		.refused = times * 7,
+		.lent_bytes = times * 8,
+		.lent_ops = times * 9,
+		.borrowed_bytes = times * 10,
+		.borrowed_ops = times * 11,
+	};
+}
+
 static void meters_are_those_of_members_past_and_present(void **state)
 {
 	struct vio_meters meters = VIO_METERS_INIT;
@@ -309,11 +327,9 @@ static void meters_are_those_of_members_past_and_present(void **state)
 	join(&here, dom, "queue 1");
 	join(&silent, dom, "backend");
 	silent.member.meter = NULL;
-	gone.meter = (struct vio_meter){ 1, 2, 3, 4, 5 };
-	here.meter = (struct vio_meter){ 10, 20, 30, 40, 50 };
+	gone.meter = counts(1);
+	here.meter = counts(10);
 	vio_member_leave(&gone.member);
-	vio_dom_add_service(dom, 7);
-	vio_dom_add_service(dom, 70);
 
 	assert_int_equal(vio_dom_read_meters(dom, &meters), 0);
 	assert_int_equal(meters.size, sizeof(meters));
@@ -322,9 +338,51 @@ static void meters_are_those_of_members_past_and_present(void **state)
 	assert_int_equal(meters.kicks, 33);
 	assert_int_equal(meters.descs, 44);
 	assert_int_equal(meters.faults, 55);
-	assert_int_equal(meters.service_ns, 77);
+	assert_int_equal(meters.service_ns, 66);
+	assert_int_equal(meters.refused, 77);
+	assert_int_equal(meters.lent_bytes, 88);
+	assert_int_equal(meters.lent_ops, 99);
+	assert_int_equal(meters.borrowed_bytes, 110);
+	assert_int_equal(meters.borrowed_ops, 121);
 	vio_member_leave(&here.member);
 	vio_member_leave(&silent.member);
+	destroy_dom(dom);
+}
+
+static void service_of_a_tenant_and_of_its_queues_is_one_sum(void **state)
+{
+	struct vio_meters meters = VIO_METERS_INIT;
+	struct vio_dom *dom = create_dom();
+	struct fake_member fake;
+
+	(void)state;
+	join(&fake, dom, "queue 0");
+	fake.meter.service_ns = 5;
+	vio_dom_add_service(dom, 7);
+	vio_dom_add_service(dom, 70);
+
+	assert_int_equal(vio_dom_read_meters(dom, &meters), 0);
+	assert_int_equal(meters.service_ns, 82);
+	vio_member_leave(&fake.member);
+	destroy_dom(dom);
+}
+
+#define OLD_METERS_BYTES 56 /* up to faults, as the first programs know it */
+
+static void meters_of_an_older_program_are_filled_as_far_as_they_reach(void **state)
+{
+	struct vio_meters meters = { .size = OLD_METERS_BYTES, .refused = 12 };
+	struct vio_dom *dom = create_dom();
+	struct fake_member fake;
+
+	(void)state;
+	join(&fake, dom, "queue 0");
+	fake.meter = counts(1);
+	assert_int_equal(vio_dom_read_meters(dom, &meters), 0);
+	assert_int_equal(meters.size, OLD_METERS_BYTES);
+	assert_int_equal(meters.faults, 5);
+	assert_int_equal(meters.refused, 12);
+	vio_member_leave(&fake.member);
 	destroy_dom(dom);
 }
 
@@ -395,6 +453,9 @@ int main(void)
 			a_member_that_joins_while_members_are_told_is_told_too),
 		cmocka_unit_test(within_a_members_callback_the_tenant_holds_still),
 		cmocka_unit_test(meters_are_those_of_members_past_and_present),
+		cmocka_unit_test(service_of_a_tenant_and_of_its_queues_is_one_sum),
+		cmocka_unit_test(
+			meters_of_an_older_program_are_filled_as_far_as_they_reach),
 		cmocka_unit_test(meters_without_room_are_refused),
 		cmocka_unit_test(members_of_several_threads_are_counted_exactly),
 	};

@@ -20,8 +20,8 @@ expect_refused(const struct vio_limit_params *params, int code, const char *fiel
 	assert_int_equal(vio_limit_create(NULL, params, 0, &limit, &err), code);
 	assert_ptr_equal(limit, &err);
 	assert_int_equal(err.code, code);
-	if (strncmp(err.text, field, strlen(field)))
-		fail_msg("\"%s\" does not begin with %s", err.text, field);
+	if (!strstr(err.text, field))
+		fail_msg("\"%s\" does not name %s", err.text, field);
 }
 
 static void a_rate_over_the_maximum_is_refused_by_name(void **state)
@@ -202,7 +202,7 @@ static void each_failing_allocation_leaves_nothing_behind(void **state)
 
 	(void)state;
 	vio_fault_run_allocs(create_on_a_context, &n_refused);
-	assert_int_equal(n_refused, 1);
+	assert_int_equal(n_refused, 2); /* the tree and the limit */
 }
 
 static void a_limit_keeps_its_context_in_use(void **state)
@@ -339,16 +339,20 @@ static void statistics_need_a_struct_of_full_size(void **state)
 	limit_destroy(limit);
 }
 
-static void a_limit_with_a_lease_is_not_destroyed(void **state)
+static void a_lease_whose_limit_is_destroyed_is_refused_more(void **state)
 {
-	struct vio_limit *limit = limit_unlimited();
-	struct vio_lease lease;
+	struct vio_limit *limit = limit_of_bytes(1000, 1000);
+	struct vio_lease lease, other = { 0 };
+	uint64_t retry;
 
 	(void)state;
 	lease_attach(&lease, limit);
-	assert_int_equal(vio_limit_destroy(limit), -EBUSY);
-	vio_lease_detach(&lease);
+	assert_int_equal(vio_lease_refill(&lease, 0, 100, 0, &retry), 0);
 	limit_destroy(limit);
+	assert_int_equal(vio_lease_take(&lease, 100, 0), 0);
+	assert_int_equal(vio_lease_refill(&lease, SEC, 100, 0, &retry), -ESTALE);
+	assert_int_equal(vio_lease_attach(&other, lease.limit), -ESTALE);
+	vio_lease_detach(&lease);
 }
 
 static void destroying_nothing_succeeds(void **state)
@@ -366,7 +370,7 @@ static void a_refused_configuration_changes_nothing(void **state)
 	(void)state;
 	params.ops_per_sec = VIO_LIMIT_RATE_MAX + 1;
 	assert_int_equal(vio_limit_configure(limit, &params, 0, &err), -EINVAL);
-	assert_memory_equal(err.text, "ops_per_sec:", 12);
+	assert_memory_equal(err.text, "limit: ops_per_sec:", 12);
 	params.size = 4;
 	assert_int_equal(vio_limit_configure(limit, &params, 0, &err), -EINVAL);
 	params.size = 100000;
@@ -399,7 +403,7 @@ int main(void)
 		cmocka_unit_test(a_default_quantum_has_a_ceiling),
 		cmocka_unit_test(statistics_count_what_was_handed_out),
 		cmocka_unit_test(statistics_need_a_struct_of_full_size),
-		cmocka_unit_test(a_limit_with_a_lease_is_not_destroyed),
+		cmocka_unit_test(a_lease_whose_limit_is_destroyed_is_refused_more),
 		cmocka_unit_test(destroying_nothing_succeeds),
 		cmocka_unit_test(a_refused_configuration_changes_nothing),
 	};

@@ -4,6 +4,7 @@
  * is the state before, and whatever else is wrong says nothing.
  */
 #include "fake/support.h"
+#include "core/wire.h"
 #include "vf/journal.h"
 
 /* Up to the end of the last field: what is behind it is the compiler's. */
