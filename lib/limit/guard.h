@@ -100,8 +100,8 @@ uint64_t vio_guard_share_permille(const struct vio_guard_member *member);
 /* What its weight gives it while all want service. */
 uint64_t vio_guard_fair_permille(const struct vio_guard_member *member);
 
-/* When the next action would be taken back; UINT64_MAX: none is in force. */
-uint64_t vio_guard_calm_at_ns(const struct vio_guard_member *member);
+/* When it is to be looked at, be it for an alarm or its end; UINT64_MAX: never. */
+uint64_t vio_guard_look_at_ns(const struct vio_guard_member *member);
 
 /* guard.c */
 void vio_guard_fill_verdict(const struct vio_guard_member *member,

@@ -241,13 +241,32 @@ static void escalate(struct vio_guard_member *member)
 		change_step(member, member->step + 1);
 }
 
-uint64_t vio_guard_calm_at_ns(const struct vio_guard_member *member)
+static uint64_t calm_at_ns(const struct vio_guard_member *member)
 {
 	uint64_t at_ns;
 
 	if (!member->step || !vio_add_u64(member->calm_ns, hold_ns(member), &at_ns))
 		return UINT64_MAX;
 	return at_ns;
+}
+
+/* More kicks than are needed for an alarm may have come at once, and no more follow. */
+static bool has_news(const struct vio_guard_member *member)
+{
+	return member->window.kicks &&
+	       member->excess_kicks_k + member->window.kicks * 1000 * UNWANTED_FACTOR >
+		       member->guard->params.kicks_max * 1000;
+}
+
+uint64_t vio_guard_look_at_ns(const struct vio_guard_member *member)
+{
+	const struct vio_guard *guard = member->guard;
+	uint64_t window_ends_ns;
+
+	if (!has_news(member) ||
+	    !vio_add_u64(guard->window_ns, guard->params.window_ns, &window_ends_ns))
+		return calm_at_ns(member);
+	return vio_min_u64(calm_at_ns(member), window_ends_ns);
 }
 
 static void judge(struct vio_guard_member *member, uint64_t span_ns)
@@ -259,7 +278,7 @@ static void judge(struct vio_guard_member *member, uint64_t span_ns)
 	member->window = (struct vio_guard_window){ 0 };
 	if (member->evidence)
 		escalate(member);
-	else if (vio_guard_calm_at_ns(member) <= member->guard->now_ns)
+	else if (calm_at_ns(member) <= member->guard->now_ns)
 		change_step(member, member->step - 1);
 }
 

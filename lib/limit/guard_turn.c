@@ -106,7 +106,7 @@ find_next(struct vio_guard *guard, uint64_t *out_retry_at_ns)
 	     node = node->next) {
 		struct vio_guard_member *member = vio_guard_member_at(node);
 
-		retry_at_ns = vio_min_u64(retry_at_ns, vio_guard_calm_at_ns(member));
+		retry_at_ns = vio_min_u64(retry_at_ns, vio_guard_look_at_ns(member));
 		if (!wants_turn(member))
 			continue;
 		if (member->not_before_ns > guard->now_ns)

@@ -250,8 +250,8 @@ static void listen_to_guard(struct result *result, uint64_t end_ns)
 
 	while (hear_line(line, sizeof(line), end_ns)) {
 		int is_alarm = strstr(line, "suspect") || strstr(line, "attack");
-		uint64_t since_ns = __atomic_load_n(&scene.board->first_ns,
-						    __ATOMIC_RELAXED);
+		uint64_t since_ns =
+			__atomic_load_n(&scene.board->first_ns, __ATOMIC_RELAXED);
 
 		if (is_alarm && since_ns && strstr(line, scene.other_socket) &&
 		    result->detect_ms < 0)
@@ -523,7 +523,8 @@ int main(int argc, char **argv)
 	};
 
 	if (argc != 6) {
-		fprintf(stderr, "usage: %s ROUNDS MILLISECONDS BENIGN_SECONDS SEED KEPT\n",
+		fprintf(stderr,
+			"usage: %s ROUNDS MILLISECONDS BENIGN_SECONDS SEED KEPT\n",
 			argv[0]);
 		return 2;
 	}

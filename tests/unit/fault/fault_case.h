@@ -88,10 +88,10 @@ struct fault_family {
 extern const struct fault_family fault_ctx, fault_dom, fault_heap, fault_limit;
 extern const struct fault_family fault_mem, fault_queue, fault_backend, fault_host;
 extern const struct fault_family fault_vf, fault_vfio, fault_iommu, fault_view;
-extern const struct fault_family fault_resize, fault_migration;
+extern const struct fault_family fault_resize, fault_migration, fault_guard;
 
 /* fault_families.c: all of them. */
-#define FAULT_N_FAMILIES 14u
+#define FAULT_N_FAMILIES 15u
 extern const struct fault_family *const fault_families[FAULT_N_FAMILIES];
 
 /* fault_headers.c: the names of all public functions, and what each answers. */

@@ -8,5 +8,5 @@
 const struct fault_family *const fault_families[FAULT_N_FAMILIES] = {
 	&fault_ctx,   &fault_dom,     &fault_heap,   &fault_limit,     &fault_mem,
 	&fault_queue, &fault_backend, &fault_host,   &fault_vf,        &fault_vfio,
-	&fault_iommu, &fault_view,    &fault_resize, &fault_migration,
+	&fault_iommu, &fault_view,    &fault_resize, &fault_migration, &fault_guard,
 };
