@@ -23,7 +23,7 @@ iommufd=
 failures=0
 
 suites="build unit examples lint abi consumer asan tsan valgrind docs bench fuzz"
-suites+=" coverage kernel hostile guest clients demo"
+suites+=" coverage kernel hostile tenants guest clients demo"
 
 # Suites, or all, and the Debian packages they need.
 packages="
@@ -358,6 +358,11 @@ suite_hostile() {
 	need tests/hostile/run.sh &&
 		CC=gcc compile asan -Db_sanitize=address,undefined &&
 		tests/hostile/run.sh "$run/asan" ${soak:+"$soak"}
+}
+
+suite_tenants() {
+	need tests/tenants/run.sh && CC=gcc compile bench --buildtype=release &&
+		tests/tenants/run.sh "$run/bench" ${soak:+"$soak"}
 }
 
 suite_guest() {

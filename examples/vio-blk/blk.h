@@ -13,12 +13,17 @@
 #include <vio/vio.h>
 
 #include "disk.h"
+#include "shared.h"
 #include "throttle.h"
 #include "worker.h"
 
+/* Each has a processor's worth of work to do: more share no thread in earnest. */
+#define TENANTS_MAX 16
+
 struct options {
-	const char *image;
-	const char *socket;
+	const char *images[TENANTS_MAX];
+	const char *sockets[TENANTS_MAX]; /* as many */
+	uint32_t n_tenants;
 	const char *control; /* NULL: none */
 	const char *serial;
 	uint64_t bytes_per_sec; /* 0: unlimited */
@@ -27,6 +32,8 @@ struct options {
 	int is_read_only;
 	int accepts_unsealed;
 	int is_once;
+	int is_shared;
+	int is_guarded;
 };
 
 #define CONTROL_LINE_BYTES 256
@@ -51,20 +58,32 @@ struct status {
 	struct vio_meters meters; /* as of then */
 };
 
-struct blk {
-	struct options options;
+struct blk;
+
+/* A guest: a socket, an image, and workers for its queues. */
+struct tenant {
+	struct blk *blk;
+	const char *socket;
 	struct disk disk;
-	struct throttle throttle;
 	struct listener listener;
-	struct control control;
-	struct status status;
-	struct vio_ctx *ctx;
 	struct vio_dom *dom;
 	struct vio_backend *backend; /* NULL: nobody is connected */
 	struct worker *workers;      /* one for each queue */
 	uint32_t n_workers;
 	uint32_t n_running; /* queues that run */
-	int has_closed;     /* the back end is to be destroyed */
+	int is_listening;
+	int has_closed; /* the back end is to be destroyed */
+};
+
+struct blk {
+	struct options options;
+	struct throttle throttle; /* of all tenants together */
+	struct tenant tenants[TENANTS_MAX];
+	uint32_t n_tenants;
+	struct shared shared;
+	struct control control;
+	struct status status;
+	struct vio_ctx *ctx;
 	int is_stopping;
 	int epoll_fd;
 	int signal_fd;
@@ -84,10 +103,10 @@ void control_close(struct control *control);
 void control_read(struct blk *blk);
 
 /* Serves the connection @fd, or complains and closes it. */
-void device_open(struct blk *blk, int fd);
+void device_open(struct tenant *tenant, int fd);
 
 /* The connection has ended: gives back what it had. */
-void device_close(struct blk *blk);
+void device_close(struct tenant *tenant);
 
 /* Once a second. */
 void status_tick(struct blk *blk);

@@ -60,17 +60,21 @@ static void set_limit(struct blk *blk, const char *text)
 	}
 	if (throttle_configure(&blk->throttle, bytes, ops) < 0)
 		return;
-	for (uint32_t i = 0; i < blk->n_workers; i++)
-		worker_wake(&blk->workers[i]);
+	for (uint32_t i = 0; i < blk->n_tenants; i++)
+		for (uint32_t k = 0; k < blk->tenants[i].n_workers; k++)
+			worker_wake(&blk->tenants[i].workers[k]);
 }
 
 static void carry_out(struct blk *blk, const char *line)
 {
 	if (!strncmp(line, COMMAND, strlen(COMMAND)))
 		set_limit(blk, line + strlen(COMMAND));
+	else if (!strcmp(line, "guard") && blk->options.is_guarded)
+		shared_report(&blk->shared);
 	else if (*line)
-		complain("%s: \"%s\": write limit bytes=RATE,ops=RATE",
-			 blk->control.path, line);
+		complain("%s: \"%s\": write limit bytes=RATE,ops=RATE%s",
+			 blk->control.path, line,
+			 blk->options.is_guarded ? ", or guard" : "");
 }
 
 static void take_byte(struct blk *blk, char byte)

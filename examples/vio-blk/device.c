@@ -29,15 +29,15 @@ static uint64_t features_of(const struct disk *disk)
 	return features | BIT(VIRTIO_BLK_F_DISCARD) | BIT(VIRTIO_BLK_F_WRITE_ZEROES);
 }
 
-static struct virtio_blk_config config_of(const struct blk *blk)
+static struct virtio_blk_config config_of(const struct tenant *tenant)
 {
 	return (struct virtio_blk_config){
-		.capacity = htole64(blk->disk.n_sectors),
+		.capacity = htole64(tenant->disk.n_sectors),
 		.seg_max = htole32(SEG_MAX),
 		.blk_size = htole32(SECTOR_BYTES),
 		.physical_block_exp = PHYSICAL_BLOCK_EXP,
 		.min_io_size = htole16(PHYSICAL_BLOCK_SECTORS),
-		.num_queues = htole16((uint16_t)blk->n_workers),
+		.num_queues = htole16((uint16_t)tenant->n_workers),
 		.max_discard_sectors = htole32(ZERO_SECTORS_MAX),
 		.max_discard_seg = htole32(1),
 		.discard_sector_alignment = htole32(PHYSICAL_BLOCK_SECTORS),
@@ -64,43 +64,44 @@ static int config_read(void *opaque, uint32_t offset, void *out, uint32_t n)
  */
 static void features_set(void *opaque, uint64_t features)
 {
-	struct blk *blk = opaque;
+	struct tenant *tenant = opaque;
 
-	__atomic_store_n(&blk->disk.is_write_through,
+	__atomic_store_n(&tenant->disk.is_write_through,
 			 !(features & BIT(VIRTIO_BLK_F_FLUSH)), __ATOMIC_RELAXED);
 }
 
 static int queue_start(void *opaque, uint32_t index, struct vio_queue *queue)
 {
-	struct blk *blk = opaque;
+	struct tenant *tenant = opaque;
 
-	worker_start_queue(&blk->workers[index], queue);
-	blk->n_running++;
+	worker_start_queue(&tenant->workers[index], queue);
+	tenant->n_running++;
 	return 0;
 }
 
 static void queue_stop(void *opaque, uint32_t index, struct vio_queue *queue,
 		       struct vio_stop *token, uint32_t stop_flags)
 {
-	struct blk *blk = opaque;
+	struct tenant *tenant = opaque;
 
 	(void)queue;
-	blk->n_running--;
-	worker_stop_queue(&blk->workers[index], token, stop_flags);
+	tenant->n_running--;
+	worker_stop_queue(&tenant->workers[index], token, stop_flags);
 }
 
 /* What the peer did wrong is in the log line before. */
 static void closed(void *opaque, const struct vio_error *why)
 {
-	struct blk *blk = opaque;
+	struct tenant *tenant = opaque;
 
-	blk->has_closed = 1;
+	tenant->has_closed = 1;
 	if (why->code && why->code != -ECANCELED)
-		complain("%s: %s", blk->options.socket, why->text);
+		complain("%s: %s", tenant->socket, why->text);
 }
 
-void device_open(struct blk *blk, int fd)
+void device_open(struct tenant *tenant, int fd)
 {
+	struct blk *blk = tenant->blk;
 	struct vio_backend_params params = VIO_BACKEND_PARAMS_INIT;
 	struct vio_backend_ops ops = VIO_BACKEND_OPS_INIT;
 	struct vio_error err = VIO_ERROR_INIT;
@@ -112,27 +113,27 @@ void device_open(struct blk *blk, int fd)
 	ops.closed = closed;
 	params.flags = blk->options.accepts_unsealed ? VIO_BACKEND_ACCEPT_UNSEALED : 0;
 	params.fd = fd;
-	params.n_queues = blk->n_workers;
-	params.features = features_of(&blk->disk);
-	params.dom = blk->dom;
+	params.n_queues = tenant->n_workers;
+	params.features = features_of(&tenant->disk);
+	params.dom = tenant->dom;
 	params.ops = &ops;
-	params.opaque = blk;
+	params.opaque = tenant;
 	params.max_queue_size = QUEUE_SIZE_MAX;
 	params.max_chain_iov = CHAIN_IOV;
-	if (vio_backend_open(blk->ctx, &params, &blk->backend, &err) == 0)
+	if (vio_backend_open(blk->ctx, &params, &tenant->backend, &err) == 0)
 		return;
-	blk->backend = NULL;
-	complain("%s: %s", blk->options.socket, err.text);
+	tenant->backend = NULL;
+	complain("%s: %s", tenant->socket, err.text);
 	close(fd);
 }
 
-void device_close(struct blk *blk)
+void device_close(struct tenant *tenant)
 {
 	struct vio_error err = VIO_ERROR_INIT;
 
-	if (vio_backend_destroy(blk->backend, &err) < 0)
-		complain("%s: %s", blk->options.socket, err.text);
-	blk->backend = NULL;
-	blk->has_closed = 0;
-	blk->n_running = 0;
+	if (vio_backend_destroy(tenant->backend, &err) < 0)
+		complain("%s: %s", tenant->socket, err.text);
+	tenant->backend = NULL;
+	tenant->has_closed = 0;
+	tenant->n_running = 0;
 }

@@ -44,23 +44,32 @@ static void unwatch(struct blk *blk, int fd)
 }
 
 /* A second connection waits in the backlog until this one has ended. */
-static void accept_connection(struct blk *blk)
+static void accept_connection(struct tenant *tenant)
 {
-	int fd = accept4(blk->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd = accept4(tenant->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	if (fd < 0)
 		return;
-	device_open(blk, fd);
-	if (blk->backend)
-		unwatch(blk, blk->listener.fd);
+	device_open(tenant, fd);
+	if (tenant->backend)
+		unwatch(tenant->blk, tenant->listener.fd);
 }
 
-static int end_connection(struct blk *blk)
+static int end_connection(struct tenant *tenant)
 {
-	device_close(blk);
+	struct blk *blk = tenant->blk;
+
+	device_close(tenant);
 	if (blk->options.is_once)
 		blk->is_stopping = 1;
-	return blk->is_stopping ? 0 : watch(blk, blk->listener.fd);
+	return blk->is_stopping ? 0 : watch(blk, tenant->listener.fd);
+}
+
+static void close_connections(struct blk *blk)
+{
+	for (uint32_t i = 0; i < blk->n_tenants; i++)
+		if (blk->tenants[i].backend)
+			vio_backend_close(blk->tenants[i].backend, 1);
 }
 
 /* The second signal finds the default action again. */
@@ -76,17 +85,17 @@ static void stop(struct blk *blk)
 	sigaddset(&set, SIGINT);
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 	blk->is_stopping = 1;
-	if (blk->backend)
-		vio_backend_close(blk->backend, 1);
+	close_connections(blk);
 }
 
 static void handle(struct blk *blk, int fd)
 {
 	uint64_t ticks;
 
-	if (fd == blk->listener.fd)
-		accept_connection(blk);
-	else if (fd == blk->signal_fd)
+	for (uint32_t i = 0; i < blk->n_tenants; i++)
+		if (fd == blk->tenants[i].listener.fd)
+			accept_connection(&blk->tenants[i]);
+	if (fd == blk->signal_fd)
 		stop(blk);
 	else if (blk->control.path && fd == blk->control.fd)
 		control_read(blk);
@@ -96,18 +105,37 @@ static void handle(struct blk *blk, int fd)
 		vio_ctx_dispatch(blk->ctx, DISPATCH_MAX);
 }
 
+/* Returns how many are connected; -1: cannot go on. */
+static int end_connections(struct blk *blk)
+{
+	int n = 0;
+
+	for (uint32_t i = 0; i < blk->n_tenants; i++) {
+		struct tenant *tenant = &blk->tenants[i];
+
+		if (tenant->has_closed && end_connection(tenant) < 0)
+			return -1;
+		n += tenant->backend != NULL;
+	}
+	if (blk->is_stopping)
+		close_connections(blk);
+	return n;
+}
+
 static int run(struct blk *blk)
 {
 	struct epoll_event events[8];
+	int n_connected = 0;
 
-	while (!blk->is_stopping || blk->backend) {
+	while (!blk->is_stopping || n_connected) {
 		int n = epoll_wait(blk->epoll_fd, events, 8, -1);
 
 		if (n < 0 && errno != EINTR)
 			return complain("epoll: %s", strerror(errno));
 		for (int i = 0; i < n; i++)
 			handle(blk, events[i].data.fd);
-		if (blk->has_closed && end_connection(blk) < 0)
+		n_connected = end_connections(blk);
+		if (n_connected < 0)
 			return -1;
 	}
 	return 0;
@@ -155,24 +183,92 @@ static int open_context(struct blk *blk)
 	params.log = log_line;
 	if (vio_ctx_create(&params, &blk->ctx, &err) < 0)
 		return complain("%s", err.text);
-	if (vio_dom_create(blk->ctx, "guest", &blk->dom) < 0)
-		return complain("no memory for the tenant");
 	return watch(blk, vio_ctx_get_fd(blk->ctx));
 }
 
-static int start_workers(struct blk *blk)
+static int create_workers(struct tenant *tenant)
 {
-	blk->workers = calloc(blk->options.n_queues, sizeof(*blk->workers));
-	if (!blk->workers)
-		return complain("no memory for %u workers", blk->options.n_queues);
-	for (; blk->n_workers < blk->options.n_queues; blk->n_workers++)
-		if (worker_create(&blk->workers[blk->n_workers], blk->ctx, &blk->disk,
-				  &blk->throttle) < 0)
+	struct blk *blk = tenant->blk;
+	uint32_t n = blk->options.n_queues;
+
+	tenant->workers = calloc(n, sizeof(*tenant->workers));
+	if (!tenant->workers)
+		return complain("no memory for %u workers", n);
+	for (; tenant->n_workers < n; tenant->n_workers++)
+		if (worker_create(&tenant->workers[tenant->n_workers], blk->ctx,
+				  &tenant->disk, &blk->throttle) < 0)
 			return -1;
 	return 0;
 }
 
-/* The socket last: who can connect is served. */
+static int start_workers(struct tenant *tenant)
+{
+	if (tenant->blk->options.is_shared)
+		return shared_add(&tenant->blk->shared, tenant->socket, tenant->workers,
+				  tenant->n_workers);
+	for (uint32_t i = 0; i < tenant->n_workers; i++)
+		if (worker_start(&tenant->workers[i]) < 0)
+			return -1;
+	return 0;
+}
+
+/* What is made in part is given back as well. */
+static int open_tenant(struct blk *blk, uint32_t index)
+{
+	const struct options *options = &blk->options;
+	struct tenant *tenant = &blk->tenants[blk->n_tenants];
+
+	tenant->blk = blk;
+	tenant->socket = options->sockets[index];
+	tenant->disk.fd = tenant->listener.fd = -1;
+	if (disk_open(&tenant->disk, options->images[index], options->is_read_only,
+		      options->serial) < 0)
+		return -1;
+	blk->n_tenants++;
+	if (vio_dom_create(blk->ctx, "guest", &tenant->dom) < 0)
+		return complain("no memory for the tenant");
+	if (create_workers(tenant) < 0)
+		return -1;
+	return start_workers(tenant);
+}
+
+static void close_tenant(struct tenant *tenant)
+{
+	while (tenant->n_workers)
+		worker_destroy(&tenant->workers[--tenant->n_workers]);
+	free(tenant->workers);
+	vio_dom_destroy(tenant->dom, NULL);
+	disk_close(&tenant->disk);
+}
+
+static int open_tenants(struct blk *blk)
+{
+	const struct options *options = &blk->options;
+
+	if (options->is_shared &&
+	    shared_open(&blk->shared, blk->ctx, options->is_guarded) < 0)
+		return -1;
+	for (uint32_t i = 0; i < options->n_tenants; i++)
+		if (open_tenant(blk, i) < 0)
+			return -1;
+	return options->is_shared ? shared_start(&blk->shared) : 0;
+}
+
+static int listen_for_all(struct blk *blk)
+{
+	for (uint32_t i = 0; i < blk->n_tenants; i++) {
+		struct tenant *tenant = &blk->tenants[i];
+
+		if (listener_open(&tenant->listener, tenant->socket) < 0)
+			return -1;
+		tenant->is_listening = 1;
+		if (watch(blk, tenant->listener.fd) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* The sockets last: who can connect is served. */
 static int serve(struct blk *blk)
 {
 	const struct options *options = &blk->options;
@@ -181,15 +277,14 @@ static int serve(struct blk *blk)
 	if (options->control && (control_open(&blk->control, options->control) < 0 ||
 				 watch(blk, blk->control.fd) < 0))
 		return -1;
-	if (start_workers(blk) == 0 &&
-	    listener_open(&blk->listener, options->socket) == 0) {
-		if (watch(blk, blk->listener.fd) == 0)
-			ret = run(blk);
-		listener_close(&blk->listener);
-	}
-	while (blk->n_workers)
-		worker_destroy(&blk->workers[--blk->n_workers]);
-	free(blk->workers);
+	if (open_tenants(blk) == 0 && listen_for_all(blk) == 0)
+		ret = run(blk);
+	for (uint32_t i = 0; i < blk->n_tenants; i++)
+		if (blk->tenants[i].is_listening)
+			listener_close(&blk->tenants[i].listener);
+	shared_close(&blk->shared);
+	while (blk->n_tenants)
+		close_tenant(&blk->tenants[--blk->n_tenants]);
 	return ret;
 }
 
@@ -204,7 +299,6 @@ static int serve_limited(struct blk *blk)
 		return -1;
 	ret = serve(blk);
 	throttle_destroy(&blk->throttle);
-	vio_dom_destroy(blk->dom, NULL);
 	vio_ctx_destroy(blk->ctx, NULL);
 	return ret;
 }
@@ -212,19 +306,14 @@ static int serve_limited(struct blk *blk)
 int main(int argc, char **argv)
 {
 	static struct blk blk;
-	const struct options *options = &blk.options;
 	int ret = options_parse(argc, argv, &blk.options);
 
 	if (ret)
 		return ret < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
-	if (disk_open(&blk.disk, options->image, options->is_read_only,
-		      options->serial) < 0)
-		return EXIT_FAILURE;
 	blk.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	ret = serve_limited(&blk);
 	if (blk.status_fd > 0)
 		status_show("");
 	control_close(&blk.control);
-	disk_close(&blk.disk);
 	return ret < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -10,10 +10,15 @@
 
 static const char help[] =
 	"Usage: vio-blk --socket PATH [options] IMAGE\n"
+	"       vio-blk --shared --socket PATH --socket PATH... [options] IMAGE...\n"
 	"Serves a raw image or a block device as a vhost-user-blk device.\n"
 	"\n"
 	"  --socket PATH      listen there; one connection at a time\n"
 	"  --queues N         queues, each with a thread; default 1, at most 64\n"
+	"  --shared           serve several guests on one thread: a socket and an\n"
+	"                     image for each, at most 16\n"
+	"  --guard            with --shared: fair turns, and action against floods,\n"
+	"                     told on stderr; \"guard\" into the control pipe for more\n"
 	"  --read-only        refuse writes; several may then share an image\n"
 	"  --serial TEXT      serial number of the disk, up to 20 bytes\n"
 	"  --limit bytes=RATE,ops=RATE\n"
@@ -43,6 +48,8 @@ enum {
 	OPTION_CONTROL,
 	OPTION_ACCEPT_UNSEALED,
 	OPTION_ONCE,
+	OPTION_SHARED,
+	OPTION_GUARD,
 	OPTION_HELP,
 };
 
@@ -55,6 +62,8 @@ static const struct option long_options[] = {
 	{ "control", required_argument, NULL, OPTION_CONTROL },
 	{ "accept-unsealed", no_argument, NULL, OPTION_ACCEPT_UNSEALED },
 	{ "once", no_argument, NULL, OPTION_ONCE },
+	{ "shared", no_argument, NULL, OPTION_SHARED },
+	{ "guard", no_argument, NULL, OPTION_GUARD },
 	{ "help", no_argument, NULL, OPTION_HELP },
 	{ NULL, 0, NULL, 0 },
 };
@@ -89,12 +98,34 @@ static int parse_limit(const char *text, struct options *options)
 	return 0;
 }
 
+static int add_socket(const char *path, struct options *options)
+{
+	if (options->n_tenants == TENANTS_MAX)
+		return complain("--socket %s: at most %d guests", path, TENANTS_MAX);
+	options->sockets[options->n_tenants++] = path;
+	return 0;
+}
+
+static int check_tenants(int n_images, const struct options *options)
+{
+	if (!options->n_tenants)
+		return complain("give --socket PATH, or --help for a summary");
+	if (options->n_tenants > 1 && !options->is_shared)
+		return complain("several guests need --shared");
+	if (options->is_guarded && !options->is_shared)
+		return complain("--guard needs --shared: it is between guests");
+	if (options->n_tenants == 1 && n_images != 1)
+		return complain("give one IMAGE, or --help for a summary");
+	if (n_images != (int)options->n_tenants)
+		return complain("give an IMAGE for each --socket, in their order");
+	return 0;
+}
+
 static int parse_option(int option, struct options *options)
 {
 	switch (option) {
 	case OPTION_SOCKET:
-		options->socket = optarg;
-		return 0;
+		return add_socket(optarg, options);
 	case OPTION_QUEUES:
 		return parse_queues(optarg, options);
 	case OPTION_READ_ONLY:
@@ -112,6 +143,12 @@ static int parse_option(int option, struct options *options)
 		return 0;
 	case OPTION_ONCE:
 		options->is_once = 1;
+		return 0;
+	case OPTION_SHARED:
+		options->is_shared = 1;
+		return 0;
+	case OPTION_GUARD:
+		options->is_guarded = 1;
 		return 0;
 	case OPTION_HELP:
 		fputs(help, stdout);
@@ -131,10 +168,9 @@ int options_parse(int argc, char **argv, struct options *options)
 		if (ret)
 			return ret;
 	}
-	if (!options->socket)
-		return complain("give --socket PATH, or --help for a summary");
-	if (optind + 1 != argc)
-		return complain("give one IMAGE, or --help for a summary");
-	options->image = argv[optind];
+	if (check_tenants(argc - optind, options) < 0)
+		return -1;
+	for (uint32_t i = 0; i < options->n_tenants; i++)
+		options->images[i] = argv[optind + (int)i];
 	return 0;
 }

@@ -7,11 +7,15 @@
  * hearing that it is to stop.
  */
 #include <sys/timerfd.h>
+#include <time.h>
 
 #include "worker.h"
 
 #define BURST      32u
 #define ROUNDS_MAX 16u
+
+/* The data of a round where turns are bounded, so that the clock is looked at often. */
+#define ROUND_BYTES (64u << 10)
 
 static struct request *request_take(struct worker *worker)
 {
@@ -143,12 +147,36 @@ static int may_take(const struct worker *worker)
 	return worker->queue && !worker->stop && !worker->is_latched;
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
+static int is_turn_over(const struct turn *turn)
+{
+	return turn->until_ns &&
+	       (turn->chains >= turn->chains_max || turn->bytes >= turn->bytes_max ||
+		now_ns() >= turn->until_ns);
+}
+
+static int is_round_full(const struct turn *turn, uint64_t bytes_before)
+{
+	return turn->until_ns && (turn->chains >= turn->chains_max ||
+				  turn->bytes - bytes_before >= ROUND_BYTES);
+}
+
 /* Returns 1 if there may be more. */
 static int take_chains(struct worker *worker)
 {
+	struct turn *turn = &worker->turn;
+	uint64_t bytes_before = turn->bytes;
+
 	if (!may_take(worker) || pay(worker, &worker->debt) < 0)
 		return 0;
-	for (uint32_t i = 0; i < BURST; i++) {
+	for (uint32_t i = 0; i < BURST && !is_round_full(turn, bytes_before); i++) {
 		struct request *request = request_take(worker);
 		int n;
 
@@ -162,6 +190,8 @@ static int take_chains(struct worker *worker)
 			return 0;
 		}
 		request_parse(request, worker->disk);
+		turn->chains++;
+		turn->bytes += request->bill.owed_bytes;
 		begin(worker, request);
 	}
 	return 1;
@@ -184,7 +214,12 @@ static int ask_for_kicks(struct worker *worker)
 {
 	if (!may_take(worker) || bill_is_open(&worker->debt))
 		return 0;
-	return vio_queue_set_kicks(worker->queue, 1) > 0;
+	if (worker->turn.until_ns)
+		worker_read_kicks(worker, 1);
+	if (vio_queue_set_kicks(worker->queue, 1) <= 0)
+		return 0;
+	vio_queue_set_kicks(worker->queue, 0);
+	return 1;
 }
 
 void worker_serve(struct worker *worker)
@@ -199,6 +234,8 @@ void worker_serve(struct worker *worker)
 		serve_line(worker);
 		show(worker);
 		more = more || ask_for_kicks(worker);
+		if (more && is_turn_over(&worker->turn))
+			break;
 	}
 	worker->has_more = more;
 }

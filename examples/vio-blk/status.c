@@ -43,21 +43,39 @@ static void print_limit(const struct throttle *throttle, char *out, size_t out_b
 		 *bytes || *ops ? ops : "none");
 }
 
+/* Over all tenants. */
+static void read_meters(const struct blk *blk, struct vio_meters *sum,
+			uint32_t *n_connected, uint32_t *n_running)
+{
+	for (uint32_t i = 0; i < blk->n_tenants; i++) {
+		const struct tenant *tenant = &blk->tenants[i];
+		struct vio_meters meters = VIO_METERS_INIT;
+
+		if (vio_dom_read_meters(tenant->dom, &meters) < 0)
+			continue;
+		sum->bytes += meters.bytes;
+		sum->ops += meters.ops;
+		*n_connected += tenant->backend != NULL;
+		*n_running += tenant->n_running;
+	}
+}
+
 void status_tick(struct blk *blk)
 {
 	char bytes[AMOUNT_BYTES], limit[2 * AMOUNT_BYTES], line[256];
+	uint32_t n_connected = 0, n_running = 0;
 	struct vio_meters now = VIO_METERS_INIT;
 	uint64_t at_ns = now_ns();
 	double seconds = (double)(at_ns - blk->status.at_ns) / 1e9;
 
-	if (vio_dom_read_meters(blk->dom, &now) < 0)
-		return;
+	read_meters(blk, &now, &n_connected, &n_running);
 	print_bytes(bytes, sizeof(bytes),
 		    (double)(now.bytes - blk->status.meters.bytes) / seconds);
 	print_limit(&blk->throttle, limit, sizeof(limit));
 	snprintf(line, sizeof(line), "%s, %u of %u queues | %s, %.0f IOPS | limit %s",
-		 blk->backend ? "connected" : "waiting", blk->n_running, blk->n_workers,
-		 bytes, (double)(now.ops - blk->status.meters.ops) / seconds, limit);
+		 n_connected ? "connected" : "waiting", n_running,
+		 blk->n_tenants * blk->options.n_queues, bytes,
+		 (double)(now.ops - blk->status.meters.ops) / seconds, limit);
 	blk->status.at_ns = at_ns;
 	blk->status.meters = now;
 	status_show(line);

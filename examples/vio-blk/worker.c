@@ -35,6 +35,8 @@ static void watch_kicks(struct worker *worker, int op)
 	int fd = vio_queue_get_kick_fd(worker->queue);
 	struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data.fd = fd };
 
+	if (worker->is_masked && op == EPOLL_CTL_ADD)
+		return;
 	if (fd >= 0 && epoll_ctl(worker->epoll_fd, op, fd, &event) < 0 &&
 	    op == EPOLL_CTL_ADD)
 		complain("cannot wait for kicks: %s", strerror(errno));
@@ -116,7 +118,16 @@ static void ignore_kicks_if_latched(struct worker *worker, int was_latched)
 		watch_kicks(worker, EPOLL_CTL_DEL);
 }
 
-static int timeout_ms(const struct worker *worker)
+void worker_mask(struct worker *worker, int is_masked)
+{
+	if (worker->is_masked == is_masked)
+		return;
+	worker->is_masked = is_masked;
+	if (worker->queue && !worker->is_latched)
+		watch_kicks(worker, is_masked ? EPOLL_CTL_DEL : EPOLL_CTL_ADD);
+}
+
+int worker_wait_ms(const struct worker *worker)
 {
 	if (worker->has_more)
 		return 0;
@@ -125,11 +136,22 @@ static int timeout_ms(const struct worker *worker)
 	return worker->stop && !worker->line && !worker->n_in_kernel ? RETRY_MS : -1;
 }
 
+void worker_read_kicks(struct worker *worker, int is_unwanted)
+{
+	int n = vio_queue_read_kicks(worker->queue);
+
+	if (n <= 0)
+		return;
+	worker->turn.kicks += (uint64_t)n;
+	/* One may have been under way before the driver could know. */
+	worker->turn.unwanted += is_unwanted ? (uint64_t)n - 1 : 0;
+}
+
 /* Returns 1 if there is mail. */
-static int wait_for_events(struct worker *worker)
+static int wait_for_events(struct worker *worker, int wait_ms)
 {
 	struct epoll_event events[8];
-	int n = epoll_wait(worker->epoll_fd, events, 8, timeout_ms(worker));
+	int n = epoll_wait(worker->epoll_fd, events, 8, wait_ms);
 	int has_mail = 0;
 
 	for (int i = 0; i < n; i++) {
@@ -138,28 +160,39 @@ static int wait_for_events(struct worker *worker)
 		if (fd == worker->wake_fd || fd == worker->timer_fd)
 			drain_fd(fd);
 		else if (fd != worker->ring.ring_fd && worker->queue)
-			vio_queue_read_kicks(worker->queue);
+			worker_read_kicks(worker, worker->has_more);
 		has_mail |= fd == worker->wake_fd;
 	}
 	return has_mail;
+}
+
+int worker_take_turn(struct worker *worker, int wait_ms)
+{
+	int was_latched;
+
+	/* First, so that what is read then came while they were asked for. */
+	if (worker->turn.until_ns && worker->queue && !worker->is_latched)
+		vio_queue_set_kicks(worker->queue, 0);
+	if (wait_for_events(worker, wait_ms) && read_mail(worker))
+		return 1;
+	if (worker->is_masked && worker->queue)
+		worker_read_kicks(worker, worker->has_more);
+	was_latched = worker->is_latched;
+	worker_serve(worker);
+	if (worker->queue)
+		ignore_kicks_if_latched(worker, was_latched);
+	if (worker->stop)
+		settle_stop(worker);
+	return 0;
 }
 
 static void *run(void *opaque)
 {
 	struct worker *worker = opaque;
 
-	for (;;) {
-		int was_latched;
-
-		if (wait_for_events(worker) && read_mail(worker))
-			return NULL;
-		was_latched = worker->is_latched;
-		worker_serve(worker);
-		if (worker->queue)
-			ignore_kicks_if_latched(worker, was_latched);
-		if (worker->stop)
-			settle_stop(worker);
+	while (!worker_take_turn(worker, worker_wait_ms(worker))) {
 	}
+	return NULL;
 }
 
 void worker_wake(struct worker *worker)
@@ -244,13 +277,8 @@ int worker_create(struct worker *worker, struct vio_ctx *ctx, const struct disk 
 	ret = vio_lease_attach(&worker->lease, throttle->limit);
 	if (ret < 0)
 		goto fail_events;
-	ret = -pthread_create(&worker->thread, NULL, run, worker);
-	if (ret < 0)
-		goto fail_thread;
 	return 0;
 
-fail_thread:
-	vio_lease_detach(&worker->lease);
 fail_events:
 	close_events(worker);
 	vio_heap_destroy(worker->requests);
@@ -259,13 +287,29 @@ fail_ring:
 	return complain("cannot start a worker: %s", strerror(-ret));
 }
 
-void worker_destroy(struct worker *worker)
+int worker_start(struct worker *worker)
+{
+	int ret = pthread_create(&worker->thread, NULL, run, worker);
+
+	if (ret)
+		return complain("cannot start a thread: %s", strerror(ret));
+	worker->has_thread = 1;
+	return 0;
+}
+
+static void end_thread(struct worker *worker)
 {
 	pthread_mutex_lock(&worker->mail.lock);
 	worker->mail.is_quitting = 1;
 	pthread_mutex_unlock(&worker->mail.lock);
 	worker_wake(worker);
 	pthread_join(worker->thread, NULL);
+}
+
+void worker_destroy(struct worker *worker)
+{
+	if (worker->has_thread)
+		end_thread(worker);
 	vio_lease_detach(&worker->lease);
 	close_events(worker);
 	vio_heap_destroy(worker->requests);

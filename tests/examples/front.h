@@ -18,8 +18,10 @@
 
 #include <vio/vio.h>
 
-#define FRONT_QUEUES  2
-#define QUEUE_SIZE    64u
+#define FRONT_QUEUES 2
+#ifndef QUEUE_SIZE
+#define QUEUE_SIZE 64u /* at most 256 */
+#endif
 #define SLOT_BYTES    0x20000u /* of guest memory for each request */
 #define PATH_BYTES    100      /* of a socket's: 108 */
 #define MESSAGE_BYTES 512

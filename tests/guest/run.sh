@@ -37,6 +37,12 @@ check()
 	fi
 }
 
+# Boot, a file system, reads and writes of all kinds, under a guard.
+is_guard_silent()
+{
+	! grep -E 'vio-blk: guard: .*: (suspect|attack),' "$guest_log"
+}
+
 run_block_suite()
 {
 	local name
@@ -44,7 +50,7 @@ run_block_suite()
 	files_create "$mib"
 	disk_create fixed 8
 	disk_create scratch 64
-	disk_open files
+	disk_open files --shared --guard
 	disk_open fixed --read-only
 	disk_open scratch --control "$work/scratch.control"
 	guest_files=("$build"/tests/guest/guest_{files,disk,queues,rate})
@@ -53,6 +59,7 @@ run_block_suite()
 	for name in files fixed scratch; do
 		check "the_device_of_${name}_stops_cleanly" disk_close "$name"
 	done
+	check the_guard_of_files_raised_no_alarm is_guard_silent
 }
 
 # Two devices that make virtual functions, each below a port of its own: 01:00.0 and

@@ -41,6 +41,7 @@ HEADER_LAYER = {
     'queue': 'ring', 'driver': 'ring', 'backend': 'device',
     'host': 'vf', 'pci': 'vf', 'vfio': 'vf', 'vfio_migration': 'vf', 'view': 'vf',
     'resize': 'vf',
+    'guard': 'limit',
     'pci_names': 'pci',
 }
 # Types that every layer names: handles of the context, the ops of an allocator.

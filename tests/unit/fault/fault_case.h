@@ -11,6 +11,7 @@
 
 #include <vio/vio.h>
 #define VIO_ENABLE_UNSTABLE
+#include <vio/unstable/guard.h>
 #include <vio/unstable/limit.h>
 
 #include "fake/fault.h"
@@ -48,6 +49,8 @@ struct fault_scene {
 	struct vio_dom *dom;
 	struct vio_queue *queue;
 	struct vio_limit *limit;
+	struct vio_guard *guard;
+	struct vio_guard_member *member;
 	struct vio_lease lease;
 	struct vio_recorder *recorder;
 	struct vio_heap *heap;
@@ -87,10 +90,10 @@ extern const struct fault_family fault_ctx, fault_dom, fault_heap, fault_limit;
 extern const struct fault_family fault_mem, fault_queue, fault_backend, fault_host;
 extern const struct fault_family fault_vf, fault_vfio, fault_iommu, fault_view;
 extern const struct fault_family fault_resize, fault_migration, fault_record;
-extern const struct fault_family fault_limit_hw;
+extern const struct fault_family fault_limit_hw, fault_guard;
 
 /* fault_families.c: all of them. */
-#define FAULT_N_FAMILIES 16u
+#define FAULT_N_FAMILIES 17u
 extern const struct fault_family *const fault_families[FAULT_N_FAMILIES];
 
 /* fault_headers.c: the names of all public functions, and what each answers. */
