@@ -18,6 +18,7 @@
 #include <vio/pci.h>
 #include <vio/queue.h>
 #include <vio/resize.h>
+#include <vio/unstable/guard.h>
 #include <vio/unstable/limit.h>
 #include <vio/unstable/limit_hw.h>
 #include <vio/unstable/record.h>
@@ -341,6 +342,69 @@ FIELD(vio_resize_times, n_paused, 4, 4);
 FIELD(vio_resize_times, pause_ns, 8, 8);
 FIELD(vio_resize_times, kernel_ns, 16, 8);
 FIELD(vio_resize_times, total_ns, 24, 8);
+
+SIZE(vio_guard_params, 104);
+FIELD(vio_guard_params, size, 0, 4);
+FIELD(vio_guard_params, flags, 4, 4);
+FIELD(vio_guard_params, actions, 8, 4);
+FIELD(vio_guard_params, waiting_permille, 12, 4);
+FIELD(vio_guard_params, slot_ns, 16, 8);
+FIELD(vio_guard_params, slot_descs, 24, 8);
+FIELD(vio_guard_params, slot_bytes, 32, 8);
+FIELD(vio_guard_params, window_ns, 40, 8);
+FIELD(vio_guard_params, kicks_max, 48, 8);
+FIELD(vio_guard_params, idle_kicks_per_sec, 56, 8);
+FIELD(vio_guard_params, waiting_max_ns, 64, 8);
+FIELD(vio_guard_params, escalate_ns, 72, 8);
+FIELD(vio_guard_params, calm_ns, 80, 8);
+FIELD(vio_guard_params, delay_ns, 88, 8);
+FIELD(vio_guard_params, mask_ns, 96, 8);
+
+SIZE(vio_guard_verdict, 168);
+FIELD(vio_guard_verdict, size, 0, 4);
+FIELD(vio_guard_verdict, flags, 4, 4);
+FIELD(vio_guard_verdict, verdict, 8, 4);
+FIELD(vio_guard_verdict, actions, 12, 4);
+FIELD(vio_guard_verdict, evidence, 16, 4);
+FIELD(vio_guard_verdict, share_permille, 20, 4);
+FIELD(vio_guard_verdict, n_alarms, 24, 8);
+FIELD(vio_guard_verdict, since_ns, 32, 8);
+FIELD(vio_guard_verdict, kicks, 40, 8);
+FIELD(vio_guard_verdict, ops, 48, 8);
+FIELD(vio_guard_verdict, bytes, 56, 8);
+FIELD(vio_guard_verdict, service_ns, 64, 8);
+FIELD(vio_guard_verdict, excess_kicks, 72, 8);
+FIELD(vio_guard_verdict, excess_waiting_ns, 80, 8);
+FIELD(vio_guard_verdict, base_kicks_permille, 88, 8);
+FIELD(vio_guard_verdict, base_share_permille, 96, 8);
+FIELD(vio_guard_verdict, name, 104, 64);
+
+SIZE(vio_guard_member_params, 40);
+FIELD(vio_guard_member_params, size, 0, 4);
+FIELD(vio_guard_member_params, flags, 4, 4);
+FIELD(vio_guard_member_params, name, 8, 8);
+FIELD(vio_guard_member_params, weight, 16, 8);
+FIELD(vio_guard_member_params, act, 24, 8);
+FIELD(vio_guard_member_params, opaque, 32, 8);
+
+SIZE(vio_guard_slot, 56);
+FIELD(vio_guard_slot, size, 0, 4);
+FIELD(vio_guard_slot, flags, 4, 4);
+FIELD(vio_guard_slot, member, 8, 8);
+FIELD(vio_guard_slot, opaque, 16, 8);
+FIELD(vio_guard_slot, service_ns, 24, 8);
+FIELD(vio_guard_slot, descs, 32, 8);
+FIELD(vio_guard_slot, bytes, 40, 8);
+FIELD(vio_guard_slot, retry_at_ns, 48, 8);
+
+SIZE(vio_guard_sample, 48);
+FIELD(vio_guard_sample, size, 0, 4);
+FIELD(vio_guard_sample, flags, 4, 4);
+FIELD(vio_guard_sample, kicks, 8, 8);
+FIELD(vio_guard_sample, ops, 16, 8);
+FIELD(vio_guard_sample, bytes, 24, 8);
+FIELD(vio_guard_sample, service_ns, 32, 8);
+FIELD(vio_guard_sample, unwanted_kicks, 40, 8);
 
 SIZE(vio_limit_params, 96);
 FIELD(vio_limit_params, size, 0, 4);
