@@ -17,13 +17,16 @@ FILE_LINES = 600
 FUNCTION_LINES = 80
 NINE_IN_TEN = 40
 MEDIAN = 12
+# A table with a line for each public field, which tests/abi/accept.sh writes.
+TABLES = ('tests/abi/layout.c',)
 
 
 def _check_files(root):
     for file in lint.files(root, ('.c', '.h', '.cpp', '.hpp', '.py', '.sh')):
         lines = file.read_text().count('\n')
-        if lines > FILE_LINES:
-            yield f'{lint.relative(root, file)}:1: {lines} lines, over {FILE_LINES}'
+        name = str(lint.relative(root, file))
+        if lines > FILE_LINES and name not in TABLES:
+            yield f'{name}:1: {lines} lines, over {FILE_LINES}'
 
 
 def _functions(root, under):

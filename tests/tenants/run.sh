@@ -45,7 +45,7 @@ open_v1() {
 }
 
 if [ "$(nproc)" -lt 2 ] || ! { open_v2 || open_v1; }; then
-	echo "ok - floods and benign traffic # SKIP needs root, cgroup cpu, 2 processors"
+	echo "ok - floods # SKIP needs root, a cgroup's cpu and 2 processors"
 	exit 0
 fi
 export VIO_CGROUP=$group VIO_BLK=$build/examples/vio-blk

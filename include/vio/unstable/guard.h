@@ -64,13 +64,12 @@ struct vio_guard_member;
 /** Room for a member's name, with its terminator. */
 #define VIO_GUARD_NAME_BYTES 64
 
-/** @name Verdicts @{ */
 #define VIO_GUARD_OK      0u /**< nothing to say against it */
 #define VIO_GUARD_SUSPECT 1u /**< over a bound; delayed */
 #define VIO_GUARD_ATTACK  2u /**< still over it, though delayed */
-/** @} */
 
-/** @name Actions, in the order in which they are added @{ */
+/* Actions, in the order in which they are added. */
+
 /**
  * After each turn a pause, as long as the tenant's weight asks for: it gets its
  * share at the most, also while nobody else wants the rest.
@@ -87,12 +86,9 @@ struct vio_guard_member;
 #define VIO_GUARD_REVOKE (1u << 3)
 /** @c act pauses the function; the member gets no turn. */
 #define VIO_GUARD_PAUSE (1u << 4)
-/** @} */
 
-/** @name Evidence @{ */
 #define VIO_GUARD_KICKS   (1u << 0) /**< kicks without work */
 #define VIO_GUARD_WAITING (1u << 1) /**< others wait, more than its share is used */
-/** @} */
 
 /**
  * Parameters of a guard. Start from VIO_GUARD_PARAMS_INIT. Of each, 0 is the default;
@@ -210,7 +206,7 @@ struct vio_guard_slot {
 	uint64_t service_ns;
 	uint64_t descs;
 	uint64_t bytes;
-	/** When nobody may be served now: when to ask again; UINT64_MAX: after a mark. */
+	/** When nobody may be served: when to ask again; UINT64_MAX: after a mark. */
 	uint64_t retry_at_ns;
 };
 /** No turn. */
