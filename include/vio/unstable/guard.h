@@ -64,9 +64,9 @@ struct vio_guard_member;
 /** Room for a member's name, with its terminator. */
 #define VIO_GUARD_NAME_BYTES 64
 
-#define VIO_GUARD_OK      0u /**< nothing to say against it */
-#define VIO_GUARD_SUSPECT 1u /**< over a bound; delayed */
-#define VIO_GUARD_ATTACK  2u /**< still over it, though delayed */
+#define VIO_GUARD_OK         0u /**< nothing to say against it */
+#define VIO_GUARD_SUSPECT    1u /**< over a bound; delayed */
+#define VIO_GUARD_ATTACK     2u /**< still over it, though delayed */
 
 /* Actions, in the order in which they are added. */
 
@@ -85,7 +85,7 @@ struct vio_guard_member;
 /** @c act unmaps the function's BARs, so that accesses trap. */
 #define VIO_GUARD_REVOKE (1u << 3)
 /** @c act pauses the function; the member gets no turn. */
-#define VIO_GUARD_PAUSE (1u << 4)
+#define VIO_GUARD_PAUSE   (1u << 4)
 
 #define VIO_GUARD_KICKS   (1u << 0) /**< kicks without work */
 #define VIO_GUARD_WAITING (1u << 1) /**< others wait, more than its share is used */
@@ -204,8 +204,8 @@ struct vio_guard_slot {
 	void *opaque;                    /**< the member's */
 	/** Stop when one of these is used up; what is begun may be finished. */
 	uint64_t service_ns;
-	uint64_t descs;
-	uint64_t bytes;
+	uint64_t descs; /**< descriptors, or chains; likewise */
+	uint64_t bytes; /**< likewise */
 	/** When nobody may be served: when to ask again; UINT64_MAX: after a mark. */
 	uint64_t retry_at_ns;
 };
