@@ -18,7 +18,7 @@ benign_s=10
 # as the second control shows: this only finds what is broken. --soak measures.
 kept=0.5
 # Not the seeds that thresholds were chosen by: see doc/guard.md.
-seed=7001
+seed=9173
 if [ "${2:-}" = --soak ]; then
 	rounds=21
 	part_ms=2000
