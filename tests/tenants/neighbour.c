@@ -4,6 +4,7 @@
  * guests that do no harm. Traffic of the latter is drawn from a seed, so that what
  * thresholds were chosen by and what they are judged by can be told apart.
  */
+#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <time.h>
 
@@ -19,6 +20,46 @@ static int is_over(const struct board *board)
 	return end_ns && now_ns() >= end_ns;
 }
 
+static void rest(uint64_t span_ns)
+{
+	const struct timespec span = { (time_t)(span_ns / SEC), (long)(span_ns % SEC) };
+
+	clock_nanosleep(CLOCK_MONOTONIC, 0, &span, NULL);
+}
+
+/* Where no control group does it: as it would, so much of each period and no more. */
+#define PERIOD_NS (100 * MS)
+#define QUOTA_NS  (25 * MS)
+
+struct quota {
+	uint64_t begun_ns;
+	uint64_t used_ns; /* of the processor, by then */
+};
+
+static uint64_t processor_ns(void)
+{
+	struct timespec used;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+	return (uint64_t)used.tv_sec * SEC + (uint64_t)used.tv_nsec;
+}
+
+static void keep_quota(struct quota *quota)
+{
+	uint64_t now, used_ns;
+
+	if (getenv("VIO_CGROUP"))
+		return;
+	now = now_ns();
+	used_ns = processor_ns();
+	if (now - quota->begun_ns < PERIOD_NS && used_ns - quota->used_ns >= QUOTA_NS) {
+		rest(quota->begun_ns + PERIOD_NS - now);
+		now = now_ns();
+	}
+	if (now - quota->begun_ns >= PERIOD_NS)
+		*quota = (struct quota){ now, processor_ns() };
+}
+
 static void kick(struct front *front, uint32_t queue)
 {
 	/* Full, after 2^64 - 2 kicks: as good as one more. */
@@ -27,9 +68,13 @@ static void kick(struct front *front, uint32_t queue)
 
 static void flood_doorbell(struct front *front, const struct board *board)
 {
-	while (!is_over(board))
+	struct quota quota = { 0, 0 };
+
+	while (!is_over(board)) {
 		for (uint32_t i = 0; i < LOOK_EVERY; i++)
 			kick(front, i % FRONT_QUEUES);
+		keep_quota(&quota);
+	}
 }
 
 static void send_flood(struct front *front, uint32_t queue, uint32_t slot,
@@ -44,6 +89,7 @@ static void send_flood(struct front *front, uint32_t queue, uint32_t slot,
 static void
 flood_requests(struct front *front, const struct board *board, uint32_t n_bytes)
 {
+	struct quota quota = { 0, 0 };
 	uint64_t random = 4711;
 
 	for (uint32_t i = 0; i < SLOTS * FRONT_QUEUES; i++)
@@ -59,20 +105,16 @@ flood_requests(struct front *front, const struct board *board, uint32_t n_bytes)
 				   &random);
 			kick(front, queue);
 		}
+		keep_quota(&quota);
 	}
 }
 
 static void spin(const struct board *board)
 {
-	while (!is_over(board)) {
-	}
-}
+	struct quota quota = { 0, 0 };
 
-static void rest(uint64_t span_ns)
-{
-	const struct timespec span = { (time_t)(span_ns / SEC), (long)(span_ns % SEC) };
-
-	clock_nanosleep(CLOCK_MONOTONIC, 0, &span, NULL);
+	while (!is_over(board))
+		keep_quota(&quota);
 }
 
 /* One kind of traffic: how much at a time, how large, and a pause between. */

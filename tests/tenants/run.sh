@@ -3,7 +3,8 @@
 #
 # Floods against a vio-blk that two guests share, and traffic that is none. The
 # neighbour has a quota of 25 % of a processor, by a control group of version 2
-# (cpu.max) or 1 (cpu.cfs_quota_us), which the kernel enforces alike.
+# (cpu.max) or 1 (cpu.cfs_quota_us), which the kernel enforces alike; who may make none
+# has a neighbour that rests by itself once it has had as much.
 #
 #	run.sh BUILD [--soak]
 set -u
@@ -45,9 +46,14 @@ open_v1() {
 	echo "$quota" >"$group/cpu.cfs_quota_us"
 }
 
-if [ "$(nproc)" -lt 2 ] || ! { open_v2 || open_v1; }; then
-	echo "ok - floods # SKIP needs root, a cgroup's cpu and 2 processors"
+if [ "$(nproc)" -lt 2 ]; then
+	echo "ok - floods # SKIP needs 2 processors"
 	exit 0
 fi
-export VIO_CGROUP=$group VIO_BLK=$build/examples/vio-blk
+export VIO_BLK=$build/examples/vio-blk
+if open_v2 || open_v1; then
+	export VIO_CGROUP=$group
+else
+	echo "no control group to be had: the neighbour keeps the quota by itself"
+fi
 "$program" "$rounds" "$part_ms" "$benign_s" "$seed" "$kept"

@@ -6,12 +6,11 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <vio/ctx.h>
 #include <vio/dom.h>
 
+#include "fake/support.h"
 #include "unit/limit/support.h"
 
 static void expect_text(const struct vio_error *err, const char *text)
@@ -290,24 +289,30 @@ static void who_is_being_called_is_not_detached_meanwhile(void **state)
 	limit_destroy(slow.limit);
 }
 
+struct family {
+	struct vio_ctx *ctx;
+	struct vio_limit *limit;
+};
+
+static int open_in_child(void *opaque)
+{
+	struct family *family = opaque;
+	struct vio_limit_timer *timer;
+	int ret = vio_limit_timer_open(family->ctx, family->limit, &timer, NULL);
+
+	limit_destroy(family->limit);
+	return ret != -ECHILD || vio_ctx_destroy(family->ctx, NULL);
+}
+
 static void a_forked_child_opens_no_timer(void **state)
 {
-	struct vio_limit_timer *timer;
-	struct vio_limit *limit = limit_of_bytes(1000, 1000);
-	struct vio_ctx *ctx;
-	int status;
-	pid_t pid;
+	struct family family = { .limit = limit_of_bytes(1000, 1000) };
 
 	(void)state;
-	assert_int_equal(vio_ctx_create(NULL, &ctx, NULL), 0);
-	pid = fork();
-	if (!pid)
-		_exit(vio_limit_timer_open(ctx, limit, &timer, NULL) != -ECHILD);
-	assert_true(pid > 0);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
-	assert_int_equal(vio_ctx_destroy(ctx, NULL), 0);
-	limit_destroy(limit);
+	assert_int_equal(vio_ctx_create(NULL, &family.ctx, NULL), 0);
+	assert_int_equal(vio_test_fork(open_in_child, &family), 0);
+	assert_int_equal(vio_ctx_destroy(family.ctx, NULL), 0);
+	limit_destroy(family.limit);
 }
 
 int main(void)
