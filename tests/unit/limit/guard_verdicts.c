@@ -472,6 +472,32 @@ static void a_pause_may_reach_the_end_of_time(void **state)
 	assert_int_equal(vio_guard_destroy(guard), 0);
 }
 
+static void at_the_end_of_time_a_pause_lasts_until_it(void **state)
+{
+	struct vio_guard_member_params params = VIO_GUARD_MEMBER_PARAMS_INIT;
+	struct vio_guard_sample sample = VIO_GUARD_SAMPLE_INIT;
+	struct vio_guard_slot slot = VIO_GUARD_SLOT_INIT;
+	struct vio_guard_member *member;
+	struct stage s;
+
+	(void)state;
+	stage_open_default(&s);
+	/* One that is told nothing. */
+	params.name = "silent";
+	assert_int_equal(vio_guard_add(s.guard, &params, &member, NULL), 0);
+	/* More than are free in any span. */
+	sample.kicks = 1000000000;
+	assert_int_equal(vio_guard_record(member, UINT64_MAX - 10, &sample), 0);
+	vio_guard_mark(member, UINT64_MAX - 10);
+	assert_int_equal(vio_guard_begin(s.guard, UINT64_MAX - 10, &slot), 0);
+	sample.flags = VIO_GUARD_MORE;
+	assert_int_equal(vio_guard_record(member, UINT64_MAX - 5, &sample), 0);
+	assert_int_equal(vio_guard_begin(s.guard, UINT64_MAX - 1, &slot), -EAGAIN);
+	assert_true(slot.retry_at_ns == UINT64_MAX);
+	assert_int_equal(vio_guard_remove(member), 0);
+	stage_close(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -498,6 +524,7 @@ int main(void)
 		cmocka_unit_test(who_is_masked_is_served_at_intervals_without_a_kick),
 		cmocka_unit_test(a_budget_makes_turns_smaller),
 		cmocka_unit_test(who_is_paused_gets_no_turn_until_it_is_over),
+		cmocka_unit_test(at_the_end_of_time_a_pause_lasts_until_it),
 		cmocka_unit_test(a_pause_may_reach_the_end_of_time),
 	};
 
