@@ -218,7 +218,10 @@ static int ask_for_kicks(struct worker *worker)
 		worker_read_kicks(worker, 1);
 	if (vio_queue_set_kicks(worker->queue, 1) <= 0)
 		return 0;
-	vio_queue_set_kicks(worker->queue, 0);
+	/* This thread may have been away in between: read what was wanted meanwhile. */
+	worker_spare_kicks(worker);
+	if (worker->turn.until_ns)
+		worker_read_kicks(worker, 0);
 	return 1;
 }
 

@@ -17,6 +17,12 @@
 /* Retry what the kernel was too short of memory for, or a stop that was refused. */
 #define RETRY_MS 1
 
+/*
+ * Processors that had looked whether to kick before the driver was told to spare it,
+ * and do it afterwards: a guest has seldom more of them at that at once.
+ */
+#define UNDER_WAY_MAX 4u
+
 static void drain_fd(int fd)
 {
 	uint64_t count;
@@ -140,11 +146,22 @@ void worker_read_kicks(struct worker *worker, int is_unwanted)
 {
 	int n = vio_queue_read_kicks(worker->queue);
 
+	uint32_t excused;
+
 	if (n <= 0)
 		return;
 	worker->turn.kicks += (uint64_t)n;
-	/* One may have been under way before the driver could know. */
-	worker->turn.unwanted += is_unwanted ? (uint64_t)n - 1 : 0;
+	if (!is_unwanted)
+		return;
+	excused = worker->n_under_way < (uint32_t)n ? worker->n_under_way : (uint32_t)n;
+	worker->n_under_way -= excused;
+	worker->turn.unwanted += (uint32_t)n - excused;
+}
+
+void worker_spare_kicks(struct worker *worker)
+{
+	vio_queue_set_kicks(worker->queue, 0);
+	worker->n_under_way = UNDER_WAY_MAX;
 }
 
 /* Returns 1 if there is mail. */
@@ -166,13 +183,19 @@ static int wait_for_events(struct worker *worker, int wait_ms)
 	return has_mail;
 }
 
+/* They are not asked for while more is to be done. */
+static int may_spare_kicks(const struct worker *worker)
+{
+	return worker->queue && !worker->is_latched && !worker->has_more;
+}
+
 int worker_take_turn(struct worker *worker, int wait_ms)
 {
 	int was_latched;
 
 	/* First, so that what is read then came while they were asked for. */
-	if (worker->turn.until_ns && worker->queue && !worker->is_latched)
-		vio_queue_set_kicks(worker->queue, 0);
+	if (worker->turn.until_ns && may_spare_kicks(worker))
+		worker_spare_kicks(worker);
 	if (wait_for_events(worker, wait_ms) && read_mail(worker))
 		return 1;
 	if (worker->is_masked && worker->queue)

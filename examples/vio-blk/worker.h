@@ -63,6 +63,7 @@ struct worker {
 	int is_latched;       /* the ring is broken: no more is popped */
 	int is_masked;        /* its kicks are not listened to */
 	struct turn turn;
+	uint32_t n_under_way; /* unwanted kicks that the driver cannot help */
 	int has_more;         /* chains are left that no kick will tell of */
 	struct request *line; /* waiting for the limit, first come first served */
 	struct request **line_end;
@@ -96,6 +97,9 @@ void worker_mask(struct worker *worker, int is_masked);
 
 /* Takes the kicks that have come. */
 void worker_read_kicks(struct worker *worker, int is_unwanted);
+
+/* Tells the driver to spare kicks; those that came before it were wanted. */
+void worker_spare_kicks(struct worker *worker);
 
 /* serve.c: carries on with everything that can go on now. */
 void worker_serve(struct worker *worker);

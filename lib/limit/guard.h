@@ -67,8 +67,9 @@ struct vio_guard_member {
 	uint64_t not_before_ns; /* no turn until then */
 
 	struct vio_guard_window window;
-	uint64_t service_ns;        /* of a window, averaged */
-	uint64_t excess_kicks_k;    /* in thousandths, as what is learned */
+	uint64_t service_ns;     /* of a window, averaged */
+	uint64_t excess_kicks_k; /* in thousandths, as what is learned */
+	uint64_t excess_unwanted_k;
 	uint64_t excess_service_ns; /* beyond its share */
 	uint64_t excess_waiting_ns;
 	uint64_t base_kicks_k; /* thousandths of thousandths: see learn() */
@@ -99,6 +100,9 @@ uint64_t vio_guard_share_permille(const struct vio_guard_member *member);
 
 /* What its weight gives it while all want service. */
 uint64_t vio_guard_fair_permille(const struct vio_guard_member *member);
+
+/* The larger of the two sums of kicks, in thousandths. */
+uint64_t vio_guard_excess_kicks_k(const struct vio_guard_member *member);
 
 /* When it is to be looked at, be it for an alarm or its end; UINT64_MAX: never. */
 uint64_t vio_guard_look_at_ns(const struct vio_guard_member *member);

@@ -77,22 +77,29 @@ static uint64_t kicks_allowed_permille(const struct vio_guard_member *member)
 }
 
 /*
- * Kicks are set against the work that they were for, which may be done later. Those
- * that were unwanted have no such excuse: they count more, and no work makes up for
- * them.
+ * Kicks are set against the work that they were for, which may be done later: then it
+ * takes back what they added. Those that were unwanted have no such excuse. They count
+ * more, and in a sum of their own, which no work makes up for.
  */
 static void judge_kicks(struct vio_guard_member *member, uint64_t span_ns)
 {
 	const struct vio_guard_params *params = &member->guard->params;
-	uint64_t allowed = member->window.ops * kicks_allowed_permille(member);
-	uint64_t counted =
-		vio_max_u64(member->window.kicks * 1000,
-			    allowed + member->window.unwanted * 1000 * UNWANTED_FACTOR);
+	const struct vio_guard_window *window = &member->window;
+	const uint64_t bound_k = params->kicks_max * 1000;
+	/* In thousandths of a kick; the order keeps an hour's span in 64 bits. */
+	const uint64_t idle_k = params->idle_kicks_per_sec * (span_ns / 1000) / 1000;
+	const uint64_t for_ops_k = window->ops * kicks_allowed_permille(member);
 
-	/* In thousandths of a kick; the order keeps a day's span in 64 bits. */
-	allowed += params->idle_kicks_per_sec * (span_ns / 1000) / 1000;
-	member->excess_kicks_k = add_up(member->excess_kicks_k, counted, allowed,
-					params->kicks_max * 1000);
+	member->excess_kicks_k = add_up(member->excess_kicks_k, window->kicks * 1000,
+					for_ops_k + idle_k, bound_k);
+	member->excess_unwanted_k =
+		add_up(member->excess_unwanted_k,
+		       window->unwanted * 1000 * UNWANTED_FACTOR, idle_k, bound_k);
+}
+
+uint64_t vio_guard_excess_kicks_k(const struct vio_guard_member *member)
+{
+	return vio_max_u64(member->excess_kicks_k, member->excess_unwanted_k);
 }
 
 /*
@@ -141,7 +148,8 @@ static uint32_t find_evidence(const struct vio_guard_member *member)
 	const bool had_waiting = member->evidence & VIO_GUARD_WAITING;
 	uint32_t evidence = 0;
 
-	if (member->excess_kicks_k > params->kicks_max * (had_kicks ? 500 : 1000))
+	if (vio_guard_excess_kicks_k(member) >
+	    params->kicks_max * (had_kicks ? 500 : 1000))
 		evidence |= VIO_GUARD_KICKS;
 	if (member->excess_waiting_ns > params->waiting_max_ns / (had_waiting ? 2 : 1))
 		evidence |= VIO_GUARD_WAITING;
@@ -254,7 +262,8 @@ static uint64_t calm_at_ns(const struct vio_guard_member *member)
 static bool has_news(const struct vio_guard_member *member)
 {
 	return member->window.kicks &&
-	       member->excess_kicks_k + member->window.kicks * 1000 * UNWANTED_FACTOR >
+	       vio_guard_excess_kicks_k(member) +
+			       member->window.kicks * 1000 * UNWANTED_FACTOR >
 		       member->guard->params.kicks_max * 1000;
 }
 

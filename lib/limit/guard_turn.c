@@ -42,7 +42,8 @@ static bool wants_turn(const struct vio_guard_member *member)
 static bool may_complain(const struct vio_guard_member *member)
 {
 	return !member->step &&
-	       member->excess_kicks_k < member->guard->params.kicks_max * 500 &&
+	       vio_guard_excess_kicks_k(member) <
+		       member->guard->params.kicks_max * 500 &&
 	       vio_guard_share_permille(member) < vio_guard_fair_permille(member);
 }
 

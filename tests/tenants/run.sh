@@ -15,10 +15,11 @@ quota=25000
 rounds=3
 part_ms=400
 benign_s=10
-# Short parts differ by 10 % among themselves where others use the machine.
-kept=0.8
+# Short parts differ by more than that among themselves where others use the machine,
+# as the second control shows: this only finds what is broken. --soak measures.
+kept=0.5
 # Not the seeds that thresholds were chosen by: see doc/guard.md.
-seed=7001
+seed=9173
 if [ "${2:-}" = --soak ]; then
 	rounds=21
 	part_ms=2000

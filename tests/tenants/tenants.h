@@ -37,8 +37,8 @@ enum mode {
 /* Shared by the processes. Times are those of CLOCK_MONOTONIC. */
 struct board {
 	uint64_t ready;     /* atomic: how many are */
-	uint64_t attack_ns; /* atomic: when it began, 0: not yet */
-	uint64_t first_ns;  /* atomic: when the neighbour was run after that */
+	uint64_t go;        /* atomic: the neighbour may begin */
+	uint64_t attack_ns; /* atomic: when it was running, 0: not yet */
 	uint64_t end_ns;    /* atomic: when everything ends; 0: not known yet */
 	uint64_t n_done;    /* the victim's, within the measured time */
 	uint64_t n_offered; /* likewise */

@@ -230,7 +230,8 @@ struct vio_guard_sample {
 	uint64_t service_ns;
 	/**
 	 * Of the kicks: those that came though the driver was told to spare them, see
-	 * vio_queue_set_kicks(). Each time it is told, one may be under way: not that.
+	 * vio_queue_set_kicks(). Each time it is told, as many may be under way as it
+	 * has processors: without those.
 	 */
 	uint64_t unwanted_kicks;
 };

@@ -145,6 +145,26 @@ static void a_burst_of_kicks_passes(void **state)
 	stage_close(&s);
 }
 
+/* A full ring of kicks is read before most of its work is done, again and again. */
+static void work_that_is_done_later_makes_up_for_its_kicks(void **state)
+{
+	struct vio_guard_sample sample = VIO_GUARD_SAMPLE_INIT;
+	struct stage s;
+	struct tenant *tenant;
+
+	(void)state;
+	stage_open_default(&s);
+	tenant = stage_add(&s, 0);
+	for (int i = 0; i < 10000; i++, s.now_ns += 2 * MS) {
+		sample.kicks = i % 4 ? 0 : 800;
+		sample.ops = 200;
+		assert_int_equal(vio_guard_record(tenant->member, s.now_ns, &sample),
+				 0);
+	}
+	assert_int_equal(stage_read(tenant).n_alarms, 0);
+	stage_close(&s);
+}
+
 static void a_kick_for_each_operation_is_normal_at_any_rate(void **state)
 {
 	struct stage s;
@@ -462,6 +482,7 @@ int main(void)
 		cmocka_unit_test(who_floods_alone_with_work_harms_nobody),
 		cmocka_unit_test(two_that_want_everything_are_no_case),
 		cmocka_unit_test(a_burst_of_kicks_passes),
+		cmocka_unit_test(work_that_is_done_later_makes_up_for_its_kicks),
 		cmocka_unit_test(a_kick_for_each_operation_is_normal_at_any_rate),
 		cmocka_unit_test(a_habit_is_learned_and_a_change_of_it_is_not),
 		cmocka_unit_test(
