@@ -64,31 +64,6 @@ static int n_rounds, n_void, benign_seconds;
 static uint64_t part_ns, seed;
 static double kept_least;
 
-uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * SEC + (uint64_t)now.tv_nsec;
-}
-
-void pin(int processor)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(processor, &set);
-	assert_int_equal(sched_setaffinity(0, sizeof(set), &set), 0);
-}
-
-uint64_t random_next(uint64_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return *state;
-}
-
 static void rest(uint64_t span_ns)
 {
 	const struct timespec span = { (time_t)(span_ns / SEC), (long)(span_ns % SEC) };
@@ -476,7 +451,7 @@ static void run_round(int round)
 
 /*
  * A round says something only if its controls got what was offered: otherwise the
- * machine has other things to do than to run this. What the floods did is not looked at.
+ * machine has other things to do than to run this. What floods did is not looked at.
  */
 static int is_void(int round)
 {
