@@ -23,10 +23,10 @@
  *			return wait_until(retry_at_ns);
  *	}
  * @endcode
- * A refill that the limit covers takes no lock and reads no clock. Credit is earned by
- * the time since the beginning, fractions kept, so that roundings do not add up. Time
- * is an argument: any monotonic clock of nanoseconds, the same for all calls on a
- * tree; a time before the latest seen is taken as that.
+ * A refill that the limit covers takes no lock, but for the first in an epoch. Credit
+ * is earned by the time since the beginning, fractions kept, so that roundings do not
+ * add up. Time is an argument: any monotonic clock of nanoseconds, the same for all
+ * calls on a tree; a time before the latest seen is taken as that.
  *
  * Unstable: define VIO_ENABLE_UNSTABLE before the include, and expect changes in
  * any release.
@@ -63,9 +63,9 @@ struct vio_dom;
 struct vio_limit_params {
 	uint32_t size;  /**< sizeof(struct vio_limit_params) */
 	uint32_t flags; /**< 0 */
-	uint64_t
-		bytes_per_sec; /**< ceiling, 1 to VIO_LIMIT_RATE_MAX; 0: the parent's */
-	uint64_t ops_per_sec;  /**< ceiling, 1 to VIO_LIMIT_RATE_MAX; 0: the parent's */
+	/** Ceiling, 1 to VIO_LIMIT_RATE_MAX. 0: the parent's, or none. */
+	uint64_t bytes_per_sec;
+	uint64_t ops_per_sec; /**< likewise in operations */
 	/**
 	 * Bytes that an idle limit saves up, and the largest single request; at
 	 * most 2^40, and at most half of the parent's. Credit over it is lost, so for
@@ -94,8 +94,8 @@ struct vio_limit_params {
 	 */
 	uint64_t assured_bytes_per_sec;
 	uint64_t assured_ops_per_sec; /**< likewise in operations */
-	uint32_t
-		weight; /**< share of what is lent, 1 to VIO_LIMIT_WEIGHT_MAX; 0: 100 */
+	/** Part of what is lent, 1 to VIO_LIMIT_WEIGHT_MAX. 0: 100. */
+	uint32_t weight;
 	uint32_t reserved; /**< 0 */
 	/**
 	 * Shown in errors and metrics, and how a saved state finds its limit: 1 to
@@ -103,8 +103,8 @@ struct vio_limit_params {
 	 * its siblings; copied. NULL: "limit", with a number behind if need be.
 	 */
 	const char *name;
-	struct vio_dom
-		*dom; /**< tenant to charge, which outlives the limit; NULL: none */
+	/** Tenant to charge, which outlives the limit. NULL: none. */
+	struct vio_dom *dom;
 };
 /** No limit at all. */
 #define VIO_LIMIT_PARAMS_INIT                                                          \
