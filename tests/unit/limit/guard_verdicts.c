@@ -429,49 +429,6 @@ static void who_is_paused_gets_no_turn_until_it_is_over(void **state)
 	stage_close(&s);
 }
 
-static void
-turn(struct vio_guard *guard, uint64_t from_ns, uint64_t to_ns, uint64_t kicks)
-{
-	struct vio_guard_slot slot = VIO_GUARD_SLOT_INIT;
-	struct vio_guard_sample sample = VIO_GUARD_SAMPLE_INIT;
-
-	assert_int_equal(vio_guard_begin(guard, from_ns, &slot), 0);
-	sample.kicks = kicks;
-	assert_int_equal(vio_guard_record(slot.member, to_ns, &sample), 0);
-}
-
-/* And nobody is told of it, as the tenant has no callback. */
-static void a_pause_may_reach_the_end_of_time(void **state)
-{
-	struct vio_guard_params params = VIO_GUARD_PARAMS_INIT;
-	struct vio_guard_member_params silent = VIO_GUARD_MEMBER_PARAMS_INIT;
-	struct vio_guard_verdict verdict = VIO_GUARD_VERDICT_INIT;
-	struct vio_guard_slot slot = VIO_GUARD_SLOT_INIT;
-	const uint64_t begin_ns = UINT64_MAX - 10 * MS;
-	struct vio_guard_member *member;
-	struct vio_guard *guard;
-
-	(void)state;
-	silent.name = "silent";
-	assert_int_equal(vio_guard_create(NULL, &params, begin_ns, &guard, NULL), 0);
-	assert_int_equal(vio_guard_add(guard, &silent, &member, NULL), 0);
-	vio_guard_mark(member, begin_ns);
-	turn(guard, begin_ns, begin_ns + 2 * MS, 1000000);
-	assert_int_equal(vio_guard_read_verdict(member, &verdict), 0);
-	assert_int_equal(verdict.actions, VIO_GUARD_DELAY);
-	vio_guard_mark(member, begin_ns + 4 * MS);
-	turn(guard, begin_ns + 4 * MS, UINT64_MAX, 0);
-	vio_guard_mark(member, UINT64_MAX);
-	if (!vio_guard_begin(guard, UINT64_MAX, &slot))
-		assert_int_equal(
-			vio_guard_record(
-				member, UINT64_MAX,
-				&(struct vio_guard_sample)VIO_GUARD_SAMPLE_INIT),
-			0);
-	assert_int_equal(vio_guard_remove(member), 0);
-	assert_int_equal(vio_guard_destroy(guard), 0);
-}
-
 static void at_the_end_of_time_a_pause_lasts_until_it(void **state)
 {
 	struct vio_guard_member_params params = VIO_GUARD_MEMBER_PARAMS_INIT;
@@ -525,7 +482,6 @@ int main(void)
 		cmocka_unit_test(a_budget_makes_turns_smaller),
 		cmocka_unit_test(who_is_paused_gets_no_turn_until_it_is_over),
 		cmocka_unit_test(at_the_end_of_time_a_pause_lasts_until_it),
-		cmocka_unit_test(a_pause_may_reach_the_end_of_time),
 	};
 
 	return cmocka_run_group_tests_name("guard verdicts", tests, NULL, NULL);
