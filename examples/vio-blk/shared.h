@@ -12,6 +12,7 @@
 #define VIO_ENABLE_UNSTABLE
 #include <vio/unstable/guard.h>
 
+#include "lost.h"
 #include "worker.h"
 
 #define SEATS_MAX 16
@@ -36,6 +37,7 @@ struct shared {
 	pthread_t thread;
 	struct vio_guard *guard; /* NULL: turns as they come */
 	uint64_t began_ns;       /* what is done since counts for the next turn */
+	struct lost lost;        /* the thread's */
 	struct seat seats[SEATS_MAX];
 	uint32_t n_seats;
 };

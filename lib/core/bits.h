@@ -49,4 +49,9 @@ static inline uint64_t vio_max_u64(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
+static inline uint64_t vio_saturated_sub(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
 #endif /* VIO_CORE_BITS_H */

@@ -40,6 +40,7 @@ struct vio_guard {
 	uint64_t now_ns;     /* the latest time seen */
 	uint64_t vnow;       /* virtual time of the latest turn */
 	uint64_t window_ns;  /* when the window began */
+	uint64_t lost_ns;    /* in the window, by the thread */
 	uint64_t service_ns; /* of all members, an average as theirs */
 	uint64_t weights;    /* their sum */
 	uint32_t n_members;

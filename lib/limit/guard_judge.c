@@ -56,15 +56,10 @@ uint64_t vio_guard_fair_permille(const struct vio_guard_member *member)
 	return member->weight * 1000 / member->guard->weights;
 }
 
-static uint64_t saturated_sub(uint64_t a, uint64_t b)
-{
-	return a > b ? a - b : 0;
-}
-
 /* A step of a sum; it ends at twice the bound. */
 static uint64_t add_up(uint64_t sum, uint64_t counted, uint64_t allowed, uint64_t bound)
 {
-	return vio_min_u64(saturated_sub(sum + counted, allowed), 2 * bound);
+	return vio_min_u64(vio_saturated_sub(sum + counted, allowed), 2 * bound);
 }
 
 static uint64_t kicks_allowed_permille(const struct vio_guard_member *member)
@@ -105,8 +100,8 @@ uint64_t vio_guard_excess_kicks_k(const struct vio_guard_member *member)
 /*
  * What is served beyond its share adds up as well, so that turns of different lengths
  * cancel out; what is left is as much as the longest turn of anybody, which the others
- * catch up with, and some more. A sixteenth
- * is allowed, and a quarter more than what is a habit, up to half of the share.
+ * catch up with, and some more. A sixteenth is allowed, and a quarter more than what is
+ * a habit, up to half of the share.
  */
 static bool is_over_share(struct vio_guard_member *member, uint64_t span_ns)
 {
@@ -117,14 +112,17 @@ static bool is_over_share(struct vio_guard_member *member, uint64_t span_ns)
 	const uint64_t slack_ns =
 		SLACK_TURNS * member->guard->params.slot_ns + member->guard->longest_ns;
 	const uint64_t sum_ns =
-		saturated_sub(member->excess_service_ns + member->window.service_ns,
-			      span_ns / 1000 * allowed);
+		vio_saturated_sub(member->excess_service_ns + member->window.service_ns,
+				  span_ns / 1000 * allowed);
 
 	member->excess_service_ns = vio_min_u64(sum_ns, slack_ns + slack_ns / 4);
 	return sum_ns > slack_ns;
 }
 
-/* Waiting is nobody's fault who has its share, and is soon forgotten then. */
+/*
+ * Waiting is nobody's fault who has its share, and is soon forgotten then. @span_ns is
+ * of the thread's time: what it lost was there for nobody.
+ */
 static void judge_waiting(struct vio_guard_member *member, uint64_t span_ns)
 {
 	const struct vio_guard_params *params = &member->guard->params;
@@ -135,7 +133,7 @@ static void judge_waiting(struct vio_guard_member *member, uint64_t span_ns)
 			add_up(member->excess_waiting_ns, member->window.imposed_ns,
 			       allowed_ns, params->waiting_max_ns);
 	else
-		member->excess_waiting_ns = saturated_sub(
+		member->excess_waiting_ns = vio_saturated_sub(
 			member->excess_waiting_ns - member->excess_waiting_ns / 4,
 			allowed_ns);
 }
@@ -267,21 +265,23 @@ static bool has_news(const struct vio_guard_member *member)
 		       member->guard->params.kicks_max * 1000;
 }
 
+/* Not before the window ends, for it is then that anything is looked at. */
 uint64_t vio_guard_look_at_ns(const struct vio_guard_member *member)
 {
 	const struct vio_guard *guard = member->guard;
 	uint64_t window_ends_ns;
 
-	if (!has_news(member) ||
-	    !vio_add_u64(guard->window_ns, guard->params.window_ns, &window_ends_ns))
-		return calm_at_ns(member);
-	return vio_min_u64(calm_at_ns(member), window_ends_ns);
+	if (!vio_add_u64(guard->window_ns, guard->params.window_ns, &window_ends_ns))
+		return UINT64_MAX;
+	if (has_news(member))
+		return window_ends_ns;
+	return vio_max_u64(calm_at_ns(member), window_ends_ns);
 }
 
 static void judge(struct vio_guard_member *member, uint64_t span_ns)
 {
 	judge_kicks(member, span_ns);
-	judge_waiting(member, span_ns);
+	judge_waiting(member, vio_saturated_sub(span_ns, member->guard->lost_ns));
 	member->evidence = find_evidence(member);
 	learn(member);
 	member->window = (struct vio_guard_window){ 0 };
@@ -339,6 +339,7 @@ static void close_windows(struct vio_guard *guard, uint64_t n_windows)
 		catch_up(member);
 		judge(member, vio_min_u64(span_ns, 3600 * SEC));
 	}
+	guard->lost_ns = 0;
 }
 
 void vio_guard_advance(struct vio_guard *guard, uint64_t now_ns)

@@ -204,8 +204,11 @@ static void charge(struct vio_guard_member *member,
 	member->bytes += sample->bytes;
 }
 
-/* Those that were marked before the turn was over; for the others see mark_late(). */
-static void count_waiting(struct vio_guard *guard)
+/*
+ * Those that were marked before the turn was over; for the others see mark_late(). When
+ * in the turn @lost_ns was lost is not known: the benefit of the doubt.
+ */
+static void count_waiting(struct vio_guard *guard, uint64_t lost_ns)
 {
 	for (struct vio_list *node = guard->members.next; node != &guard->members;
 	     node = node->next) {
@@ -213,23 +216,32 @@ static void count_waiting(struct vio_guard *guard)
 		uint64_t since_ns = vio_max_u64(other->marked_ns, guard->turn_began_ns);
 
 		if (other != guard->latest && other->is_marked && may_complain(other))
-			impose(guard, guard->now_ns - since_ns);
+			impose(guard,
+			       vio_saturated_sub(guard->now_ns - since_ns, lost_ns));
 	}
 }
 
+/* Of the turn under way, what it took of the thread's time. */
+static uint64_t find_turn_ns(const struct vio_guard *guard, uint64_t lost_ns)
+{
+	return vio_saturated_sub(guard->now_ns - guard->turn_began_ns, lost_ns);
+}
+
 /* Before the window is closed, which this turn belongs to. */
-static void
-end_turn(struct vio_guard_member *member, uint64_t service_ns, uint32_t flags)
+static void end_turn(struct vio_guard_member *member, uint64_t service_ns,
+		     const struct vio_guard_sample *sample)
 {
 	struct vio_guard *guard = member->guard;
+	uint64_t lost_ns = vio_min_u64(sample->lost_ns, SERVICE_MAX);
 	uint64_t pause_ns = find_pause_ns(member, service_ns);
 
 	guard->latest = member;
 	guard->imposed_ns = 0;
-	guard->turn_ns = guard->now_ns - guard->turn_began_ns;
+	guard->turn_ns = find_turn_ns(guard, lost_ns);
 	guard->longest_ns = vio_max_u64(guard->longest_ns, guard->turn_ns);
-	count_waiting(guard);
-	if (flags & VIO_GUARD_MORE)
+	guard->lost_ns = vio_min_u64(guard->lost_ns + lost_ns, SERVICE_MAX);
+	count_waiting(guard, lost_ns);
+	if (sample->flags & VIO_GUARD_MORE)
 		mark(member, guard->now_ns);
 	if (!vio_add_u64(guard->now_ns, pause_ns, &member->not_before_ns))
 		member->not_before_ns = UINT64_MAX;
@@ -243,8 +255,7 @@ int vio_guard_record(struct vio_guard_member *member, uint64_t now_ns,
 	const bool is_turn = guard->turn == member;
 	struct vio_guard_sample s;
 	uint64_t service_ns;
-	int ret = vio_params_copy(&s, sizeof(s), VIO_PARAMS_END(s, unwanted_kicks),
-				  sample);
+	int ret = vio_params_copy(&s, sizeof(s), VIO_PARAMS_END(s, lost_ns), sample);
 
 	if (ret)
 		return ret;
@@ -253,11 +264,11 @@ int vio_guard_record(struct vio_guard_member *member, uint64_t now_ns,
 	guard->now_ns = vio_max_u64(guard->now_ns, now_ns);
 	service_ns = s.service_ns;
 	if (!service_ns && is_turn)
-		service_ns = guard->now_ns - guard->turn_began_ns;
+		service_ns = find_turn_ns(guard, s.lost_ns);
 	service_ns = vio_min_u64(service_ns, SERVICE_MAX);
 	charge(member, &s, service_ns);
 	if (is_turn)
-		end_turn(member, service_ns, s.flags);
+		end_turn(member, service_ns, &s);
 	else if (s.flags & VIO_GUARD_MORE)
 		mark(member, guard->now_ns);
 	vio_guard_advance(guard, guard->now_ns);

@@ -397,7 +397,7 @@ FIELD(vio_guard_slot, descs, 32, 8);
 FIELD(vio_guard_slot, bytes, 40, 8);
 FIELD(vio_guard_slot, retry_at_ns, 48, 8);
 
-SIZE(vio_guard_sample, 48);
+SIZE(vio_guard_sample, 56);
 FIELD(vio_guard_sample, size, 0, 4);
 FIELD(vio_guard_sample, flags, 4, 4);
 FIELD(vio_guard_sample, kicks, 8, 8);
@@ -405,6 +405,7 @@ FIELD(vio_guard_sample, ops, 16, 8);
 FIELD(vio_guard_sample, bytes, 24, 8);
 FIELD(vio_guard_sample, service_ns, 32, 8);
 FIELD(vio_guard_sample, unwanted_kicks, 40, 8);
+FIELD(vio_guard_sample, lost_ns, 48, 8);
 
 SIZE(vio_limit_params, 96);
 FIELD(vio_limit_params, size, 0, 4);

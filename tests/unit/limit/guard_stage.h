@@ -46,6 +46,11 @@ struct tenant {
 struct stage {
 	struct vio_guard *guard;
 	uint64_t now_ns;
+	/* The processor goes to something else: when, and each time for how long. */
+	uint64_t loses_at_ns;
+	uint64_t loses_ns;    /* 0: never */
+	uint64_t keeps_ns;    /* runs for so long between */
+	bool is_loss_unknown; /* to the device */
 	uint32_t n_tenants;
 	struct tenant tenants[TENANTS_MAX];
 };
@@ -137,24 +142,33 @@ static inline void tenant_stop(struct tenant *tenant)
 	tenant->kicks = 0;
 }
 
-/* Whoever is masked is not heard. */
+/* Whoever is masked is not heard. Nobody kicks for what there was no room for. */
 static inline void stage_hear(struct stage *stage, struct tenant *tenant)
 {
 	bool is_kicked = false;
 
 	while (tenant->next_ns <= stage->now_ns) {
 		tenant->next_ns += tenant->every_ns;
+		if (tenant->op_ns && tenant->n_open >= tenant->n_open_max) {
+			tenant->n_lost++;
+			continue;
+		}
+		tenant->n_open += tenant->op_ns > 0;
 		tenant->kicks += tenant->kicks_each;
 		is_kicked = tenant->kicks_each > 0;
-		if (!tenant->op_ns)
-			continue;
-		if (tenant->n_open < tenant->n_open_max)
-			tenant->n_open++;
-		else
-			tenant->n_lost++;
 	}
 	if (is_kicked && !(stage_read(tenant).actions & VIO_GUARD_MASK))
 		vio_guard_mark(tenant->member, stage->now_ns);
+}
+
+/* How long the thread was kept from running in a turn of @used_ns. */
+static inline uint64_t stage_lose(struct stage *stage, uint64_t used_ns)
+{
+	if (!stage->loses_ns || stage->now_ns + used_ns < stage->loses_at_ns)
+		return 0;
+	stage->loses_at_ns =
+		stage->now_ns + used_ns + stage->loses_ns + stage->keeps_ns;
+	return stage->loses_ns;
 }
 
 /* A turn costs a microsecond even if there is nothing to do. */
@@ -162,7 +176,7 @@ static inline void stage_serve(struct stage *stage, const struct vio_guard_slot 
 {
 	struct vio_guard_sample sample = VIO_GUARD_SAMPLE_INIT;
 	struct tenant *tenant = slot->opaque;
-	uint64_t used_ns = US;
+	uint64_t used_ns = US, lost_ns;
 
 	while (tenant->n_open && used_ns < slot->service_ns &&
 	       sample.ops < slot->descs) {
@@ -170,7 +184,9 @@ static inline void stage_serve(struct stage *stage, const struct vio_guard_slot 
 		sample.ops++;
 		tenant->n_open -= tenant->n_open_max > 0;
 	}
-	stage->now_ns += used_ns;
+	lost_ns = stage_lose(stage, used_ns);
+	stage->now_ns += used_ns + lost_ns;
+	sample.lost_ns = stage->is_loss_unknown ? 0 : lost_ns;
 	sample.kicks = tenant->kicks;
 	sample.flags = tenant->n_open ? VIO_GUARD_MORE : 0;
 	tenant->kicks = 0;
@@ -191,8 +207,10 @@ static inline void stage_step(struct stage *stage, uint64_t end_ns)
 	}
 	if (vio_guard_begin(stage->guard, stage->now_ns, &slot) == 0)
 		stage_serve(stage, &slot);
-	else
+	else {
+		assert_true(slot.retry_at_ns > stage->now_ns);
 		stage->now_ns = vio_min_u64(wake_ns, slot.retry_at_ns);
+	}
 }
 
 static inline void stage_run(struct stage *stage, uint64_t span_ns)

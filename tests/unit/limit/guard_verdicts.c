@@ -245,6 +245,78 @@ static void kicks_that_were_to_be_spared_are_found(void **state)
 	stage_close(&s);
 }
 
+/* Two that want a third of the thread each, which runs a third of the time. */
+static uint64_t count_alarms_on_a_busy_machine(bool is_loss_unknown)
+{
+	struct tenant *reader, *writer;
+	uint64_t n_alarms;
+	struct stage s;
+
+	stage_open_default(&s);
+	s.loses_ns = 20 * MS;
+	s.keeps_ns = 11 * MS;
+	s.is_loss_unknown = is_loss_unknown;
+	reader = stage_add(&s, 0);
+	writer = stage_add(&s, 0);
+	tenant_arrive(&s, reader, 9 * US, 3 * US);
+	tenant_arrive(&s, writer, 60 * US, 20 * US);
+	/* Neither asks for more before it has an answer. */
+	reader->n_open_max = 4;
+	writer->n_open_max = 21;
+	stage_run(&s, 10 * SEC);
+	n_alarms = stage_read(reader).n_alarms + stage_read(writer).n_alarms;
+	stage_close(&s);
+	return n_alarms;
+}
+
+static void nobody_is_accused_of_what_the_machine_does(void **state)
+{
+	(void)state;
+	/* It would look like it. */
+	assert_true(count_alarms_on_a_busy_machine(true) > 0);
+	assert_int_equal(count_alarms_on_a_busy_machine(false), 0);
+}
+
+/* Half of the time is lost, and so it takes twice as much. */
+static void a_flood_is_found_on_a_busy_machine_too(void **state)
+{
+	struct stage s;
+	struct tenant *victim, *attacker = open_pair(&s, &victim);
+
+	(void)state;
+	s.loses_ns = 4 * MS;
+	s.keeps_ns = 4 * MS;
+	tenant_arrive(&s, victim, 40 * US, 4 * US);
+	tenant_flood(&s, attacker, 20 * US);
+	assert_true(stage_run_until(&s, attacker, VIO_GUARD_SUSPECT, 2 * DETECTION_NS) <
+		    2 * DETECTION_NS);
+	assert_int_equal(stage_read(victim).n_alarms, 0);
+	stage_close(&s);
+}
+
+/* A device that counts wrong gets a turn of no time, and not one of all time. */
+static void more_cannot_be_lost_than_there_was(void **state)
+{
+	struct vio_guard_sample sample = VIO_GUARD_SAMPLE_INIT;
+	struct vio_guard_slot slot = VIO_GUARD_SLOT_INIT;
+	struct stage s;
+	struct tenant *tenant;
+
+	(void)state;
+	stage_open_default(&s);
+	tenant = stage_add(&s, 0);
+	for (int i = 0; i < 3; i++, s.now_ns += MS) {
+		vio_guard_mark(tenant->member, s.now_ns);
+		assert_int_equal(vio_guard_begin(s.guard, s.now_ns, &slot), 0);
+		sample.lost_ns = UINT64_MAX;
+		assert_int_equal(
+			vio_guard_record(tenant->member, s.now_ns + US, &sample), 0);
+	}
+	assert_int_equal(stage_read(tenant).service_ns, 0);
+	assert_int_equal(stage_read(tenant).n_alarms, 0);
+	stage_close(&s);
+}
+
 static void actions_are_added_one_by_one(void **state)
 {
 	static const uint32_t expected[] = {
@@ -471,6 +543,9 @@ int main(void)
 		cmocka_unit_test(
 			nobody_can_teach_more_than_five_kicks_for_an_operation),
 		cmocka_unit_test(kicks_that_were_to_be_spared_are_found),
+		cmocka_unit_test(nobody_is_accused_of_what_the_machine_does),
+		cmocka_unit_test(a_flood_is_found_on_a_busy_machine_too),
+		cmocka_unit_test(more_cannot_be_lost_than_there_was),
 		cmocka_unit_test(actions_are_added_one_by_one),
 		cmocka_unit_test(actions_that_are_not_allowed_are_left_out),
 		cmocka_unit_test(actions_are_taken_back_one_by_one),
