@@ -98,10 +98,11 @@ static int visit_members(struct vio_dom *dom, bool is_close)
 	vio_list_append(dom->members.next, &marker.node);
 	pthread_mutex_unlock(&dom->lock);
 	while ((member = visit_next(dom, &marker.node))) {
-		if (is_close)
-			member->ops->close(member);
-		else
-			member->ops->reset(member);
+		void (*begin)(struct vio_member *) =
+			is_close ? member->ops->close : member->ops->reset;
+
+		if (begin)
+			begin(member);
 	}
 	dom->is_visiting = false;
 	return 0;
@@ -125,7 +126,7 @@ static struct vio_member *find_busy(struct vio_dom *dom)
 	for (; node != &dom->members; node = node->next) {
 		struct vio_member *member = vio_dom_member_at(node);
 
-		if (member->ops->is_busy(member))
+		if (member->ops->is_busy && member->ops->is_busy(member))
 			return member;
 	}
 	return NULL;

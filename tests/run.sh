@@ -68,7 +68,7 @@ warnings="-Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-protot
 	-Wvla -Wundef -Werror"
 
 # What a distribution would build.
-release=(--buildtype=release --prefix=/usr -Dtests=false)
+release=(--buildtype=release --prefix=/usr -Dtests=false -Dwerror=true)
 
 die() {
 	echo "run.sh: $*" >&2
@@ -139,6 +139,10 @@ compile() {
 
 compile_gcc() {
 	CC=gcc compile gcc -Dwerror=true -Ddocs=true
+}
+
+compile_bench() {
+	CC=gcc compile bench --buildtype=release -Dwerror=true
 }
 
 compile_clang() {
@@ -247,7 +251,7 @@ suite_docs() {
 
 suite_bench() {
 	local status=0 meter programs=$run/bench/tests/bench
-	need tests/bench/run.sh && CC=gcc compile bench --buildtype=release || return
+	need tests/bench/run.sh && compile_bench || return
 	meter=$(tests/bench/meter.sh "$run/bench") || return
 	tests/bench/run.sh "$run/bench" ${soak:---smoke} --meter "$meter" \
 		--guest "$logs/guest.log" || status=1
@@ -361,7 +365,7 @@ suite_hostile() {
 }
 
 suite_tenants() {
-	need tests/tenants/run.sh && CC=gcc compile bench --buildtype=release &&
+	need tests/tenants/run.sh && compile_bench &&
 		tests/tenants/run.sh "$run/bench" ${soak:+"$soak"}
 }
 

@@ -18,7 +18,8 @@ struct vio_member;
 
 /*
  * All called on the thread that dispatches the context. is_busy and describe are
- * called with the tenant's lock held: they call nothing that joins or leaves.
+ * called with the tenant's lock held: they call nothing that joins or leaves. One that
+ * a guest's reboot leaves as it is, and that has nothing to close, has only describe.
  */
 struct vio_member_ops {
 	/* Begin to go back to the initial state. Never blocks. */

@@ -42,27 +42,12 @@ struct vio_recorder {
 	uint64_t head_seen;
 };
 
-/* A reboot of the guest leaves records as they are; closing finds nothing to close. */
-static void ignore(struct vio_member *member)
-{
-	(void)member;
-}
-
-static int is_busy(const struct vio_member *member)
-{
-	(void)member;
-	return 0;
-}
-
 static void describe(const struct vio_member *member, char *buf, size_t n)
 {
 	snprintf(buf, n, "recorder %u", member->number);
 }
 
 static const struct vio_member_ops recorder_member_ops = {
-	.reset = ignore,
-	.close = ignore,
-	.is_busy = is_busy,
 	.describe = describe,
 };
 

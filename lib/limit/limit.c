@@ -13,18 +13,6 @@
 #include "core/params.h"
 #include "limit/node.h"
 
-static int is_busy(const struct vio_member *member)
-{
-	(void)member;
-	return 0;
-}
-
-/* A guest's reboot changes nothing about what it may use. */
-static void ignore(struct vio_member *member)
-{
-	(void)member;
-}
-
 static void describe(const struct vio_member *member, char *buf, size_t n)
 {
 	const struct vio_limit *limit =
@@ -34,9 +22,6 @@ static void describe(const struct vio_member *member, char *buf, size_t n)
 }
 
 static const struct vio_member_ops member_ops = {
-	.reset = ignore,
-	.close = ignore,
-	.is_busy = is_busy,
 	.describe = describe,
 };
 

@@ -91,18 +91,18 @@ static void finish(struct vio_setting *setting, int result)
 	call->done(call, result);
 }
 
-static int create_setting(struct vio_setting_call *call, struct vio_setting **out)
+/* NULL: no memory. */
+static struct vio_setting *create_setting(struct vio_setting_call *call)
 {
 	struct vio_setting *setting;
 
 	call->err = (struct vio_error)VIO_ERROR_INIT;
 	setting = VIO_NEW(call->host->env, struct vio_setting);
 	if (!setting)
-		return fail(call, -ENOMEM);
+		return NULL;
 	setting->call = call;
 	setting->host = call->host;
-	*out = setting;
-	return 0;
+	return setting;
 }
 
 /* Keeps what was begun, or takes back what was not. */
@@ -130,13 +130,12 @@ int vio_setting_set(struct vio_setting_call *call)
 {
 	const struct vio_setting_kind *kind = find_kind(call->config.fields);
 	struct vio_setting *setting;
-	int ret;
 
 	if (!kind)
 		return -EINVAL;
-	ret = create_setting(call, &setting);
-	if (ret)
-		return ret;
+	setting = create_setting(call);
+	if (!setting)
+		return fail(call, -ENOMEM);
 	setting->ended = finish;
 	return begin(call, setting, kind->set(setting));
 }
@@ -170,12 +169,11 @@ static void kind_read(struct vio_setting *setting, int result)
 int vio_setting_read(struct vio_setting_call *call)
 {
 	struct vio_setting *setting;
-	int ret;
 
 	call->config = (struct vio_vf_config)VIO_VF_CONFIG_INIT;
-	ret = create_setting(call, &setting);
-	if (ret)
-		return ret;
+	setting = create_setting(call);
+	if (!setting)
+		return fail(call, -ENOMEM);
 	setting->ended = kind_read;
 	return begin(call, setting, ask_next(setting));
 }

@@ -177,39 +177,14 @@ static void a_read_only_disk_says_so_and_refuses_writes(void **state)
 	stop(f);
 }
 
-/* Fills both queues; each request is three descriptors. */
-static uint32_t fill_queues(struct fixture *f, uint32_t n_bytes)
-{
-	uint32_t n = QUEUE_SIZE / 3;
-
-	for (uint32_t queue = 0; queue < FRONT_QUEUES; queue++)
-		for (uint32_t slot = 0; slot < n; slot++)
-			front_submit(&f->front, queue, slot, VIRTIO_BLK_T_IN, slot,
-				     n_bytes, 1);
-	return n;
-}
-
-static void wait_for_all(struct fixture *f)
-{
-	for (uint32_t queue = 0; queue < FRONT_QUEUES; queue++) {
-		while (f->front.queues[queue].n_open) {
-			uint32_t written;
-			uint8_t status;
-
-			front_wait(&f->front, queue, &status, &written);
-			assert_int_equal(status, VIRTIO_BLK_S_OK);
-		}
-	}
-}
-
 static void full_queues_are_served_whole(void **state)
 {
 	struct fixture *f = *state;
 
 	start(f);
 	for (int round = 0; round < 20; round++) {
-		fill_queues(f, 65536);
-		wait_for_all(f);
+		front_fill(&f->front, 65536);
+		front_drain(&f->front);
 	}
 	stop(f);
 }
@@ -220,7 +195,7 @@ static void a_stopped_queue_has_finished_what_it_took(void **state)
 	uint32_t n, taken;
 
 	start(f);
-	n = fill_queues(f, 65536);
+	n = front_fill(&f->front, 65536);
 	taken = front_stop_queue(&f->front, 0);
 	assert_true(taken <= n);
 	for (uint32_t i = 0; i < taken; i++) {
@@ -253,9 +228,9 @@ static void a_limit_lifted_wakes_those_that_wait(void **state)
 	struct fixture *f = *state;
 
 	start_slowly(f);
-	fill_queues(f, 131072 - 4096);
+	front_fill(&f->front, 131072 - 4096);
 	set_limit(f, "limit ops=0,bytes=0\n");
-	wait_for_all(f);
+	front_drain(&f->front);
 	stop(f);
 }
 
@@ -287,7 +262,7 @@ static void a_limit_does_not_hold_up_the_stop_of_a_queue(void **state)
 	uint32_t n, taken;
 
 	start_slowly(f);
-	n = fill_queues(f, 512);
+	n = front_fill(&f->front, 512);
 	taken = front_stop_queue(&f->front, 0);
 	assert_true(taken <= n);
 	for (uint32_t i = 0; i < taken; i++)
@@ -327,7 +302,7 @@ static void a_limit_does_not_hold_up_the_end_of_the_program(void **state)
 	struct fixture *f = *state;
 
 	start_slowly(f);
-	fill_queues(f, 512);
+	front_fill(&f->front, 512);
 	assert_int_equal(program_stop(&f->program), 0);
 	front_close(&f->front);
 }
@@ -337,7 +312,7 @@ static void a_guest_that_leaves_while_it_waits_is_let_go(void **state)
 	struct fixture *f = *state;
 
 	start_slowly(f);
-	fill_queues(f, 512);
+	front_fill(&f->front, 512);
 	front_close(&f->front);
 	set_limit(f, "limit ops=0\n");
 	front_open(&f->front, &f->program, 0);
@@ -446,7 +421,7 @@ static void it_stops_cleanly_while_a_guest_is_connected(void **state)
 	struct fixture *f = *state;
 
 	start(f);
-	fill_queues(f, 65536);
+	front_fill(&f->front, 65536);
 	assert_int_equal(program_stop(&f->program), 0);
 	front_close(&f->front);
 }

@@ -379,3 +379,27 @@ uint8_t front_do(struct front *front, uint32_t queue, uint32_t type, uint64_t se
 	assert_int_equal(written, (is_in ? n_bytes : 0) + 1);
 	return status;
 }
+
+uint32_t front_fill(struct front *front, uint32_t n_bytes)
+{
+	uint32_t n = QUEUE_SIZE / 3;
+
+	for (uint32_t queue = 0; queue < FRONT_QUEUES; queue++)
+		for (uint32_t slot = 0; slot < n; slot++)
+			front_submit(front, queue, slot, VIRTIO_BLK_T_IN, slot, n_bytes,
+				     1);
+	return n;
+}
+
+void front_drain(struct front *front)
+{
+	for (uint32_t queue = 0; queue < FRONT_QUEUES; queue++) {
+		while (front->queues[queue].n_open) {
+			uint32_t written;
+			uint8_t status;
+
+			front_wait(front, queue, &status, &written);
+			assert_int_equal(status, VIRTIO_BLK_S_OK);
+		}
+	}
+}

@@ -100,4 +100,13 @@ uint32_t front_wait(struct front *front, uint32_t queue, uint8_t *out_status,
 uint8_t front_do(struct front *front, uint32_t queue, uint32_t type, uint64_t sector,
 		 uint32_t n_bytes, int is_in);
 
+/*
+ * Fills both queues with reads, of three descriptors each; returns how many there are
+ * in a queue.
+ */
+uint32_t front_fill(struct front *front, uint32_t n_bytes);
+
+/* Waits until all are done, and well. */
+void front_drain(struct front *front);
+
 #endif /* VIO_TESTS_FRONT_H */

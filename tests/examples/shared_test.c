@@ -49,31 +49,6 @@ static void stop(struct fixture *f)
 	assert_int_equal(program_stop(&f->program), 0);
 }
 
-/* Fills both queues; each request is three descriptors. */
-static uint32_t fill_queues(struct fixture *f, uint32_t n_bytes)
-{
-	uint32_t n = QUEUE_SIZE / 3;
-
-	for (uint32_t queue = 0; queue < FRONT_QUEUES; queue++)
-		for (uint32_t slot = 0; slot < n; slot++)
-			front_submit(&f->front, queue, slot, VIRTIO_BLK_T_IN, slot,
-				     n_bytes, 1);
-	return n;
-}
-
-static void wait_for_all(struct fixture *f)
-{
-	for (uint32_t queue = 0; queue < FRONT_QUEUES; queue++) {
-		while (f->front.queues[queue].n_open) {
-			uint32_t written;
-			uint8_t status;
-
-			front_wait(&f->front, queue, &status, &written);
-			assert_int_equal(status, VIRTIO_BLK_S_OK);
-		}
-	}
-}
-
 static void write_control(const struct fixture *f, const char *line)
 {
 	int fd = open(f->program.control, O_WRONLY | O_CLOEXEC);
@@ -113,8 +88,8 @@ static void assert_guests_are_apart(struct fixture *f, const char *option)
 	assert_int_equal(front_do(&f->front, 0, VIRTIO_BLK_T_IN, 0, 512, 1), 0);
 	assert_int_not_equal(front_data(&f->front, 0, 0)[0], 0x77);
 	for (int round = 0; round < 20; round++) {
-		fill_queues(f, 65536);
-		wait_for_all(f);
+		front_fill(&f->front, 65536);
+		front_drain(&f->front);
 	}
 	front_close(&second);
 	stop(f);

@@ -127,7 +127,7 @@ static uint32_t read_speed(const struct cap *cap, const char *label)
 	const char *at = find_text(cap, label, "Speed ");
 
 	for (uint32_t i = 0; i < sizeof(speeds) / sizeof(speeds[0]); i++)
-		if (!strncmp(at, speeds[i], strlen(speeds[i])))
+		if (strstr(at, speeds[i]) == at)
 			return i + 1;
 	fail_msg("an unknown speed: %.16s", at);
 	return 0;

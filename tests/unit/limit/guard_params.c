@@ -151,20 +151,15 @@ static void members_are_bounded(void **state)
 static void nobody_joins_in_the_middle_of_a_turn(void **state)
 {
 	struct vio_guard_member_params params = VIO_GUARD_MEMBER_PARAMS_INIT;
-	const struct vio_guard_sample sample = VIO_GUARD_SAMPLE_INIT;
-	struct vio_guard_slot slot = VIO_GUARD_SLOT_INIT;
 	struct vio_guard_member *member = NULL;
 	struct stage s;
-	struct tenant *tenant;
+	struct tenant *tenant = stage_open_alone(&s);
 
 	(void)state;
-	stage_open_default(&s);
-	tenant = stage_add(&s, 0);
-	vio_guard_mark(tenant->member, s.now_ns);
-	assert_int_equal(vio_guard_begin(s.guard, s.now_ns, &slot), 0);
+	tenant_begin(&s, tenant);
 	params.name = "a";
 	assert_int_equal(vio_guard_add(s.guard, &params, &member, NULL), -EBUSY);
-	assert_int_equal(vio_guard_record(tenant->member, s.now_ns, &sample), 0);
+	tenant_end(&s, tenant);
 	stage_close(&s);
 }
 

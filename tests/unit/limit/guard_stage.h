@@ -113,6 +113,36 @@ static inline struct vio_guard_verdict stage_read(const struct tenant *tenant)
 	return verdict;
 }
 
+/* The only tenant of a guard by default. */
+static inline struct tenant *stage_open_alone(struct stage *stage)
+{
+	stage_open_default(stage);
+	return stage_add(stage, 0);
+}
+
+/* 0 if there is a turn now. */
+static inline int stage_begin(struct stage *stage)
+{
+	struct vio_guard_slot slot = VIO_GUARD_SLOT_INIT;
+
+	return vio_guard_begin(stage->guard, stage->now_ns, &slot);
+}
+
+/* Has work, and its turn. */
+static inline void tenant_begin(struct stage *stage, struct tenant *tenant)
+{
+	vio_guard_mark(tenant->member, stage->now_ns);
+	assert_int_equal(stage_begin(stage), 0);
+}
+
+/* Nothing was done. */
+static inline void tenant_end(struct stage *stage, struct tenant *tenant)
+{
+	const struct vio_guard_sample sample = VIO_GUARD_SAMPLE_INIT;
+
+	assert_int_equal(vio_guard_record(tenant->member, stage->now_ns, &sample), 0);
+}
+
 /* Always has work, each operation of @op_ns, without a kick. */
 static inline void
 tenant_flood(struct stage *stage, struct tenant *tenant, uint64_t op_ns)

@@ -163,59 +163,46 @@ static void without_a_mark_there_is_no_turn(void **state)
 
 static void a_mark_during_a_turn_brings_another_one(void **state)
 {
-	const struct vio_guard_sample sample = VIO_GUARD_SAMPLE_INIT;
-	struct vio_guard_slot slot = VIO_GUARD_SLOT_INIT;
 	struct stage s;
-	struct tenant *tenant;
+	struct tenant *tenant = stage_open_alone(&s);
 
 	(void)state;
-	stage_open_default(&s);
-	tenant = stage_add(&s, 0);
+	tenant_begin(&s, tenant);
 	vio_guard_mark(tenant->member, s.now_ns);
-	assert_int_equal(vio_guard_begin(s.guard, s.now_ns, &slot), 0);
-	vio_guard_mark(tenant->member, s.now_ns);
-	assert_int_equal(vio_guard_record(tenant->member, s.now_ns, &sample), 0);
-	assert_int_equal(vio_guard_begin(s.guard, s.now_ns, &slot), 0);
-	assert_int_equal(vio_guard_record(tenant->member, s.now_ns, &sample), 0);
-	assert_int_equal(vio_guard_begin(s.guard, s.now_ns, &slot), -EAGAIN);
+	tenant_end(&s, tenant);
+	assert_int_equal(stage_begin(&s), 0);
+	tenant_end(&s, tenant);
+	assert_int_equal(stage_begin(&s), -EAGAIN);
 	stage_close(&s);
 }
 
 static void one_turn_at_a_time(void **state)
 {
-	const struct vio_guard_sample sample = VIO_GUARD_SAMPLE_INIT;
-	struct vio_guard_slot slot = VIO_GUARD_SLOT_INIT;
 	struct stage s;
-	struct tenant *tenant;
+	struct tenant *tenant = stage_open_alone(&s);
 
 	(void)state;
-	stage_open_default(&s);
-	tenant = stage_add(&s, 0);
-	vio_guard_mark(tenant->member, s.now_ns);
-	assert_int_equal(vio_guard_begin(s.guard, s.now_ns, &slot), 0);
-	assert_ptr_equal(slot.opaque, tenant);
-	assert_int_equal(vio_guard_begin(s.guard, s.now_ns, &slot), -EBUSY);
+	tenant_begin(&s, tenant);
+	assert_int_equal(stage_begin(&s), -EBUSY);
 	assert_int_equal(vio_guard_remove(tenant->member), -EBUSY);
-	assert_int_equal(vio_guard_record(tenant->member, s.now_ns, &sample), 0);
+	tenant_end(&s, tenant);
 	stage_close(&s);
 }
 
 static void an_earlier_time_is_taken_as_the_latest_seen(void **state)
 {
-	struct vio_guard_sample sample = VIO_GUARD_SAMPLE_INIT;
+	const struct vio_guard_sample sample = VIO_GUARD_SAMPLE_INIT;
 	struct vio_guard_slot slot = VIO_GUARD_SLOT_INIT;
 	struct stage s;
-	struct tenant *tenant;
+	struct tenant *tenant = stage_open_alone(&s);
 
 	(void)state;
-	stage_open_default(&s);
-	tenant = stage_add(&s, 0);
-	vio_guard_mark(tenant->member, s.now_ns);
-	assert_int_equal(vio_guard_begin(s.guard, s.now_ns, &slot), 0);
+	tenant_begin(&s, tenant);
 	assert_int_equal(vio_guard_record(tenant->member, 0, &sample), 0);
 	assert_int_equal(stage_read(tenant).service_ns, 0);
 	vio_guard_mark(tenant->member, 5);
 	assert_int_equal(vio_guard_begin(s.guard, 5, &slot), 0);
+	assert_ptr_equal(slot.opaque, tenant);
 	assert_int_equal(vio_guard_record(tenant->member, s.now_ns + 7, &sample), 0);
 	assert_int_equal(stage_read(tenant).service_ns, 7);
 	stage_close(&s);
@@ -244,13 +231,10 @@ static void a_leap_of_the_clock_does_no_harm(void **state)
 static void a_sample_outside_a_turn_is_counted(void **state)
 {
 	struct vio_guard_sample sample = VIO_GUARD_SAMPLE_INIT;
-	struct vio_guard_slot slot = VIO_GUARD_SLOT_INIT;
 	struct stage s;
-	struct tenant *tenant;
+	struct tenant *tenant = stage_open_alone(&s);
 
 	(void)state;
-	stage_open_default(&s);
-	tenant = stage_add(&s, 0);
 	sample.kicks = 3;
 	sample.ops = 2;
 	sample.bytes = 128;
@@ -262,9 +246,8 @@ static void a_sample_outside_a_turn_is_counted(void **state)
 	assert_int_equal(stage_read(tenant).bytes, 128);
 	assert_int_equal(stage_read(tenant).service_ns, 50);
 	/* More was left: it is marked. */
-	assert_int_equal(vio_guard_begin(s.guard, s.now_ns, &slot), 0);
-	sample.flags = 0;
-	assert_int_equal(vio_guard_record(tenant->member, s.now_ns, &sample), 0);
+	assert_int_equal(stage_begin(&s), 0);
+	tenant_end(&s, tenant);
 	stage_close(&s);
 }
 

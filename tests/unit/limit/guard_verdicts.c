@@ -39,6 +39,12 @@ static struct tenant *open_flooder(struct stage *s, uint32_t actions)
 	return tenant;
 }
 
+static void assert_is_found(struct stage *s, const struct tenant *attacker,
+			    uint32_t verdict, uint64_t in_ns)
+{
+	assert_true(stage_run_until(s, attacker, verdict, in_ns) < in_ns);
+}
+
 static void a_doorbell_flood_is_found(void **state)
 {
 	struct stage s;
@@ -46,8 +52,7 @@ static void a_doorbell_flood_is_found(void **state)
 
 	(void)state;
 	flood_doorbell(&s, attacker);
-	assert_true(stage_run_until(&s, attacker, VIO_GUARD_ATTACK, DETECTION_NS) <
-		    DETECTION_NS);
+	assert_is_found(&s, attacker, VIO_GUARD_ATTACK, DETECTION_NS);
 	assert_int_equal(stage_read(attacker).evidence, VIO_GUARD_KICKS);
 	assert_int_equal(stage_read(victim).n_alarms, 0);
 	stage_close(&s);
@@ -60,8 +65,7 @@ static void a_flood_of_tiny_requests_is_found(void **state)
 
 	(void)state;
 	tenant_flood(&s, attacker, US);
-	assert_true(stage_run_until(&s, attacker, VIO_GUARD_SUSPECT, DETECTION_NS) <
-		    DETECTION_NS);
+	assert_is_found(&s, attacker, VIO_GUARD_SUSPECT, DETECTION_NS);
 	assert_int_equal(stage_read(attacker).evidence, VIO_GUARD_WAITING);
 	assert_int_equal(stage_read(victim).n_alarms, 0);
 	stage_close(&s);
@@ -74,8 +78,7 @@ static void a_flood_of_work_is_found_and_held_to_its_share(void **state)
 
 	(void)state;
 	tenant_flood(&s, attacker, 20 * US);
-	assert_true(stage_run_until(&s, attacker, VIO_GUARD_SUSPECT, DETECTION_NS) <
-		    DETECTION_NS);
+	assert_is_found(&s, attacker, VIO_GUARD_SUSPECT, DETECTION_NS);
 	attacker->served_ns = victim->n_lost = 0;
 	stage_run(&s, SEC);
 	assert_true(attacker->served_ns < 510 * MS);
@@ -101,11 +104,9 @@ static void a_flood_of_work_that_is_delayed_stays_suspect(void **state)
 static void who_floods_alone_with_work_harms_nobody(void **state)
 {
 	struct stage s;
-	struct tenant *tenant;
+	struct tenant *tenant = stage_open_alone(&s);
 
 	(void)state;
-	stage_open_default(&s);
-	tenant = stage_add(&s, 0);
 	stage_add(&s, 0);
 	tenant_flood(&s, tenant, 20 * US);
 	stage_run(&s, 10 * SEC);
@@ -130,11 +131,9 @@ static void two_that_want_everything_are_no_case(void **state)
 static void a_burst_of_kicks_passes(void **state)
 {
 	struct stage s;
-	struct tenant *tenant;
+	struct tenant *tenant = stage_open_alone(&s);
 
 	(void)state;
-	stage_open_default(&s);
-	tenant = stage_add(&s, 0);
 	for (int i = 0; i < 20; i++) {
 		tenant->kicks = 900;
 		vio_guard_mark(tenant->member, s.now_ns);
@@ -150,11 +149,9 @@ static void work_that_is_done_later_makes_up_for_its_kicks(void **state)
 {
 	struct vio_guard_sample sample = VIO_GUARD_SAMPLE_INIT;
 	struct stage s;
-	struct tenant *tenant;
+	struct tenant *tenant = stage_open_alone(&s);
 
 	(void)state;
-	stage_open_default(&s);
-	tenant = stage_add(&s, 0);
 	for (int i = 0; i < 10000; i++, s.now_ns += 2 * MS) {
 		sample.kicks = i % 4 ? 0 : 800;
 		sample.ops = 200;
@@ -168,11 +165,9 @@ static void work_that_is_done_later_makes_up_for_its_kicks(void **state)
 static void a_kick_for_each_operation_is_normal_at_any_rate(void **state)
 {
 	struct stage s;
-	struct tenant *tenant;
+	struct tenant *tenant = stage_open_alone(&s);
 
 	(void)state;
-	stage_open_default(&s);
-	tenant = stage_add(&s, 0);
 	tenant_arrive(&s, tenant, US, US / 2);
 	stage_run(&s, 5 * SEC);
 	assert_int_equal(stage_read(tenant).n_alarms, 0);
@@ -182,11 +177,9 @@ static void a_kick_for_each_operation_is_normal_at_any_rate(void **state)
 static void a_habit_is_learned_and_a_change_of_it_is_not(void **state)
 {
 	struct stage s;
-	struct tenant *tenant;
+	struct tenant *tenant = stage_open_alone(&s);
 
 	(void)state;
-	stage_open_default(&s);
-	tenant = stage_add(&s, 0);
 	tenant_arrive(&s, tenant, MS, US);
 	/* One kick and a half for each operation at first, then two and a half. */
 	for (int i = 0; i < 6000; i++) {
@@ -197,8 +190,7 @@ static void a_habit_is_learned_and_a_change_of_it_is_not(void **state)
 	assert_in_range(stage_read(tenant).base_kicks_permille, 2300, 2700);
 	tenant_arrive(&s, tenant, 100 * US, US);
 	tenant->kicks_each = 40;
-	assert_true(stage_run_until(&s, tenant, VIO_GUARD_SUSPECT, DETECTION_NS) <
-		    DETECTION_NS);
+	assert_is_found(&s, tenant, VIO_GUARD_SUSPECT, DETECTION_NS);
 	stage_close(&s);
 }
 
@@ -206,11 +198,9 @@ static void a_habit_is_learned_and_a_change_of_it_is_not(void **state)
 static void nobody_can_teach_more_than_five_kicks_for_an_operation(void **state)
 {
 	struct stage s;
-	struct tenant *tenant;
+	struct tenant *tenant = stage_open_alone(&s);
 
 	(void)state;
-	stage_open_default(&s);
-	tenant = stage_add(&s, 0);
 	tenant_arrive(&s, tenant, 100 * US, US);
 	for (uint64_t kicks = 1; kicks <= 8; kicks++) {
 		tenant->kicks_each = kicks;
@@ -227,11 +217,9 @@ static void kicks_that_were_to_be_spared_are_found(void **state)
 {
 	struct vio_guard_sample sample = VIO_GUARD_SAMPLE_INIT;
 	struct stage s;
-	struct tenant *tenant;
+	struct tenant *tenant = stage_open_alone(&s);
 
 	(void)state;
-	stage_open_default(&s);
-	tenant = stage_add(&s, 0);
 	sample.ops = sample.kicks = 10;
 	for (int i = 0; i < 10000; i++, s.now_ns += 100 * US)
 		assert_int_equal(vio_guard_record(tenant->member, s.now_ns, &sample),
@@ -288,8 +276,7 @@ static void a_flood_is_found_on_a_busy_machine_too(void **state)
 	s.keeps_ns = 4 * MS;
 	tenant_arrive(&s, victim, 40 * US, 4 * US);
 	tenant_flood(&s, attacker, 20 * US);
-	assert_true(stage_run_until(&s, attacker, VIO_GUARD_SUSPECT, 2 * DETECTION_NS) <
-		    2 * DETECTION_NS);
+	assert_is_found(&s, attacker, VIO_GUARD_SUSPECT, 2 * DETECTION_NS);
 	assert_int_equal(stage_read(victim).n_alarms, 0);
 	stage_close(&s);
 }
@@ -298,17 +285,13 @@ static void a_flood_is_found_on_a_busy_machine_too(void **state)
 static void more_cannot_be_lost_than_there_was(void **state)
 {
 	struct vio_guard_sample sample = VIO_GUARD_SAMPLE_INIT;
-	struct vio_guard_slot slot = VIO_GUARD_SLOT_INIT;
 	struct stage s;
-	struct tenant *tenant;
+	struct tenant *tenant = stage_open_alone(&s);
 
 	(void)state;
-	stage_open_default(&s);
-	tenant = stage_add(&s, 0);
+	sample.lost_ns = UINT64_MAX;
 	for (int i = 0; i < 3; i++, s.now_ns += MS) {
-		vio_guard_mark(tenant->member, s.now_ns);
-		assert_int_equal(vio_guard_begin(s.guard, s.now_ns, &slot), 0);
-		sample.lost_ns = UINT64_MAX;
+		tenant_begin(&s, tenant);
 		assert_int_equal(
 			vio_guard_record(tenant->member, s.now_ns + US, &sample), 0);
 	}
