@@ -241,7 +241,8 @@ VIO_API VIO_MUST_CHECK int vio_queue_publish(struct vio_queue *queue);
  * Notify the driver through call_fd.
  * @param queue  a queue
  * @return 0, also when there is no call_fd; -EAGAIN: the eventfd is full; what
- * else write(2) answers.
+ * else write(2) answers. A peer that has filled its eventfd and cleared O_NONBLOCK,
+ * which counts for both sides, makes this wait until it is emptied.
  * @par Threads  One per object: the owner.
  */
 VIO_API int vio_queue_notify(struct vio_queue *queue);

@@ -35,7 +35,7 @@ int vio_queue_read_kicks(struct vio_queue *queue)
 
 	if (queue->params.kick_fd < 0)
 		return 0;
-	n = sys->read(sys->opaque, queue->params.kick_fd, &count, sizeof(count));
+	n = sys->read_nowait(sys->opaque, queue->params.kick_fd, &count, sizeof(count));
 	if (n == -EAGAIN)
 		return 0;
 	if (n < 0)

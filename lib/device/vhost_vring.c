@@ -381,8 +381,9 @@ static void end_replace_fd(struct vio_backend *backend)
  * An eventfd, which is an inode without a type. The write end of a pipe that
  * nobody reads would kill this process by SIGPIPE; one that nobody empties, or
  * an eventfd filled to its brim, would stall the queue's owner: hence O_NONBLOCK.
- * The flag is shared with the peer, who could clear it again and so stall its
- * own queue, no other.
+ * The flag is shared with the peer, who could clear it again. Kicks are read without
+ * regard to it; a call or an error that is written waits then, if the peer has filled
+ * the counter as well, and with it whatever else this thread does.
  */
 static int verify_eventfd(struct vio_backend *backend, int fd)
 {

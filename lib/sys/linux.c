@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #if VIO_HAVE_LIBURING
@@ -45,6 +46,15 @@ static ssize_t linux_read(void *opaque, int fd, void *buf, size_t n)
 {
 	(void)opaque;
 	return answer(TEMP_FAILURE_RETRY(read(fd, buf, n)));
+}
+
+static ssize_t linux_read_nowait(void *opaque, int fd, void *buf, size_t n)
+{
+	const struct iovec iov = { buf, n };
+
+	(void)opaque;
+	/* Offset -1: as read(2). */
+	return answer(TEMP_FAILURE_RETRY(preadv2(fd, &iov, 1, -1, RWF_NOWAIT)));
 }
 
 static ssize_t linux_write(void *opaque, int fd, const void *buf, size_t n)
@@ -262,6 +272,7 @@ const struct vio_sys vio_sys_linux = {
 	.openat = linux_openat,
 	.close = linux_close,
 	.read = linux_read,
+	.read_nowait = linux_read_nowait,
 	.write = linux_write,
 	.pread = linux_pread,
 	.pwrite = linux_pwrite,

@@ -25,6 +25,8 @@ struct vio_sys {
 	int (*openat)(void *opaque, int dir, const char *path, int flags, mode_t mode);
 	int (*close)(void *opaque, int fd);
 	ssize_t (*read)(void *opaque, int fd, void *buf, size_t n);
+	/* Of a peer's eventfd: it can clear O_NONBLOCK, which counts for both. */
+	ssize_t (*read_nowait)(void *opaque, int fd, void *buf, size_t n);
 	ssize_t (*write)(void *opaque, int fd, const void *buf, size_t n);
 	ssize_t (*pread)(void *opaque, int fd, void *buf, size_t n, off_t offset);
 	ssize_t (*pwrite)(void *opaque, int fd, const void *buf, size_t n,

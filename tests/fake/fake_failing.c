@@ -123,6 +123,14 @@ static ssize_t fault_read(void *opaque, int fd, void *buf, size_t n)
 	return ret ? ret : f->base->read(f->base->opaque, fd, buf, n);
 }
 
+static ssize_t fault_read_nowait(void *opaque, int fd, void *buf, size_t n)
+{
+	struct vio_fault *f = opaque;
+	int ret = inject(f, "read_nowait", 0);
+
+	return ret ? ret : f->base->read_nowait(f->base->opaque, fd, buf, n);
+}
+
 static ssize_t fault_write(void *opaque, int fd, const void *buf, size_t n)
 {
 	struct vio_fault *f = opaque;
@@ -411,6 +419,7 @@ static const struct vio_sys fault_sys = {
 	.openat = fault_openat,
 	.close = fault_close,
 	.read = fault_read,
+	.read_nowait = fault_read_nowait,
 	.write = fault_write,
 	.pread = fault_pread,
 	.pwrite = fault_pwrite,

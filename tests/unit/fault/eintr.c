@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #if VIO_HAVE_LIBURING
@@ -45,6 +46,8 @@ WRAP(int, openat64, (int dir, const char *path, int flags, mode_t mode),
      (dir, path, flags, mode))
 WRAP(ssize_t, read, (int fd, void *buf, size_t n), (fd, buf, n))
 WRAP(ssize_t, write, (int fd, const void *buf, size_t n), (fd, buf, n))
+WRAP(ssize_t, preadv64v2, (int fd, const struct iovec *iov, int n, off_t at, int flags),
+     (fd, iov, n, at, flags))
 WRAP(ssize_t, pread64, (int fd, void *buf, size_t n, off_t at), (fd, buf, n, at))
 WRAP(ssize_t, pwrite64, (int fd, const void *buf, size_t n, off_t at), (fd, buf, n, at))
 WRAP(int, fcntl64, (int fd, int command, long argument), (fd, command, argument))
@@ -168,6 +171,19 @@ static void interrupted_controls_are_made_again(void **state)
 	close(fd);
 }
 
+static void an_interrupted_read_of_an_event_is_made_again(void **state)
+{
+	int fd = eventfd(3, EFD_CLOEXEC);
+	uint64_t n;
+
+	(void)state;
+	interrupt();
+	assert_int_equal(sys->read_nowait(sys->opaque, fd, &n, sizeof(n)), sizeof(n));
+	verify_interrupted();
+	assert_int_equal(n, 3);
+	close(fd);
+}
+
 static void an_interrupted_wait_is_made_again(void **state)
 {
 	struct epoll_event event;
@@ -226,6 +242,7 @@ int main(void)
 		cmocka_unit_test(an_interrupted_close_is_not_made_again),
 		cmocka_unit_test(interrupted_writes_and_reads_are_made_again),
 		cmocka_unit_test(interrupted_controls_are_made_again),
+		cmocka_unit_test(an_interrupted_read_of_an_event_is_made_again),
 		cmocka_unit_test(an_interrupted_wait_is_made_again),
 		cmocka_unit_test(interrupted_messages_are_sent_and_received_once),
 #if VIO_HAVE_LIBURING

@@ -231,6 +231,18 @@ static void kicks_are_taken_from_the_kick_descriptor(void **state)
 	close(g->params.kick_fd);
 }
 
+/* A peer shares the flags of what it has sent. */
+static void a_descriptor_that_would_block_keeps_nobody_waiting(void **state)
+{
+	struct guest *g = *state;
+
+	g->params.kick_fd = eventfd(2, EFD_CLOEXEC);
+	start_queue(g);
+	assert_int_equal(vio_queue_read_kicks(g->queue), 2);
+	assert_int_equal(vio_queue_read_kicks(g->queue), 0);
+	close(g->params.kick_fd);
+}
+
 static void more_kicks_than_an_int_holds_are_counted_as_many(void **state)
 {
 	struct guest *g = *state;
@@ -276,6 +288,7 @@ int main(void)
 		ON(open_memory, a_call_descriptor_that_is_full_says_so),
 		ON(open_memory, kicks_are_taken_from_the_kick_descriptor),
 		ON(open_memory, more_kicks_than_an_int_holds_are_counted_as_many),
+		ON(open_memory, a_descriptor_that_would_block_keeps_nobody_waiting),
 		cmocka_unit_test(t0098_kicks_with_data_change_nothing_in_the_ring),
 	};
 

@@ -186,6 +186,7 @@ static void errors_come_as_negative_numbers(void **state)
 			 -ENOENT);
 	assert_int_equal(sys->close(NULL, -1), -EBADF);
 	assert_int_equal(sys->read(NULL, -1, buf, 1), -EBADF);
+	assert_int_equal(sys->read_nowait(NULL, -1, buf, 1), -EBADF);
 	assert_int_equal(sys->write(NULL, -1, buf, 1), -EBADF);
 	assert_int_equal(sys->pread(NULL, -1, buf, 1, 0), -EBADF);
 	assert_int_equal(sys->pwrite(NULL, -1, buf, 1, 0), -EBADF);
