@@ -283,6 +283,43 @@ static uint64_t find_slack_ns(const struct vio_share_config *config)
 	return vio_min_u64(slack_ns, VIO_LIMIT_EPOCH_NS);
 }
 
+/* Not spent: the funds above are less by it as well. */
+static void cut_fund(struct vio_limit *limit, int i, uint64_t units)
+{
+	units = vio_node_cut_credit(limit, i, units);
+	for (; limit && !vio_share_is_open(&limit->share[i]); limit = limit->parent)
+		limit->share[i].fund -= units;
+}
+
+/* What does not fit into a smaller burst is lost, of all below in proportion. */
+static void fit_fund(struct vio_limit *top, int i)
+{
+	const uint64_t fund = top->share[i].fund;
+	const uint64_t burst = top->share[i].config.burst;
+	struct vio_list *at = top->tree->nodes.next;
+
+	if (vio_share_is_open(&top->share[i]) || fund <= burst)
+		return;
+	for (; at != &top->tree->nodes; at = at->next) {
+		struct vio_limit *limit = VIO_CONTAINER_OF(at, struct vio_limit, node);
+		uint64_t credit = __atomic_load_n(&limit->credit[i], __ATOMIC_RELAXED);
+
+		if (vio_limit_is_under(limit, top))
+			cut_fund(limit, i,
+				 credit - vio_curve_scale(credit, burst, fund));
+	}
+}
+
+/* After a sweep, from the root on. */
+static void fit_funds(struct vio_tree *tree)
+{
+	struct vio_list *at;
+
+	for (at = tree->nodes.next; at != &tree->nodes; at = at->next)
+		for (int i = 0; i < VIO_NODE_N_CURVES; i++)
+			fit_fund(VIO_CONTAINER_OF(at, struct vio_limit, node), i);
+}
+
 void vio_config_apply(struct vio_tree *tree)
 {
 	struct vio_list *at;
@@ -302,4 +339,5 @@ void vio_config_apply(struct vio_tree *tree)
 		tree->slack_ns = vio_max_u64(tree->slack_ns, VIO_NODE_STEP_NS);
 	/* Cuts what is over a smaller burst, and begins with the new times. */
 	vio_sweep(tree, tree->last_ns);
+	fit_funds(tree);
 }

@@ -305,13 +305,6 @@ static uint64_t count_own(const struct vio_limit *limit, int i)
 	return taken + (spent > 0 ? (uint64_t)spent : 0);
 }
 
-static bool is_under(const struct vio_limit *limit, const struct vio_limit *top)
-{
-	while (limit && limit != top)
-		limit = limit->parent;
-	return limit != NULL;
-}
-
 /* What passed, here and by those that were and are below. */
 static void count(const struct vio_limit *limit, struct vio_limit_stats *sum)
 {
@@ -340,7 +333,7 @@ static struct vio_limit_stats count_all(const struct vio_limit *top)
 		const struct vio_limit *limit =
 			VIO_CONTAINER_OF(at, struct vio_limit, node);
 
-		if (is_under(limit, top))
+		if (vio_limit_is_under(limit, top))
 			count(limit, &sum);
 	}
 	return sum;
@@ -359,6 +352,19 @@ int vio_limit_read_stats(const struct vio_limit *limit, struct vio_limit_stats *
 	unlock_tree(tree);
 	return vio_params_fill(stats, VIO_PARAMS_END(now, credit_ops), &now,
 			       sizeof(now));
+}
+
+/* What children have spent since the last sweep is not spent by itself as well. */
+static void become_leaf(struct vio_limit *limit)
+{
+	for (int i = 0; i < VIO_NODE_N_CURVES; i++) {
+		struct vio_share *share = &limit->share[i];
+		/* Relaxed: nobody has a lease on it yet. */
+		uint64_t credit = __atomic_load_n(&limit->credit[i], __ATOMIC_RELAXED);
+
+		if (!vio_share_is_open(share))
+			share->spent -= (int64_t)(share->fund - credit);
+	}
 }
 
 /* To the parent: what is left, and what was counted. */
@@ -404,6 +410,8 @@ int vio_limit_destroy(struct vio_limit *limit)
 	}
 	leave_parent(limit);
 	unlink_node(limit);
+	if (limit->parent && vio_limit_is_leaf(limit->parent))
+		become_leaf(limit->parent);
 	/* Relaxed: a refill that misses it finds it under the lock. */
 	__atomic_store_n(&limit->is_closed, VIO_LIMIT_GONE, __ATOMIC_RELAXED);
 	vio_member_leave(&limit->member);

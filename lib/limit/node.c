@@ -213,10 +213,14 @@ static bool may_sweep(const struct vio_tree *tree, uint64_t now_ns)
 
 /*
  * Spent now and not some time before the next sweep, unless others took as well: then
- * it is theirs to be counted in time.
+ * it is theirs to be counted in time. Not so where the last sweep was earlier: then it
+ * would count as spent before what has been earned since, and that could be had again.
  */
-static void note_spent(struct vio_limit *limit, const struct vio_units *taken)
+static void
+note_spent(struct vio_limit *limit, uint64_t now_ns, const struct vio_units *taken)
 {
+	if (limit->tree->last_ns < now_ns)
+		return;
 	for (int i = 0; i < VIO_NODE_N_CURVES; i++)
 		vio_sweep_note_spent(limit, i, taken->n[i]);
 }
@@ -227,14 +231,15 @@ void vio_node_sweep(struct vio_tree *tree, uint64_t now_ns)
 		vio_sweep(tree, now_ns);
 }
 
-bool vio_node_take_exactly(struct vio_limit *limit, const struct vio_units *need)
+bool vio_node_take_exactly(struct vio_limit *limit, uint64_t now_ns,
+			   const struct vio_units *need)
 {
 	static const uint64_t none[VIO_NODE_N_CURVES];
 	struct vio_units out;
 
 	if (!take_both(limit, need, none, &out))
 		return false;
-	note_spent(limit, &out);
+	note_spent(limit, now_ns, &out);
 	return true;
 }
 
@@ -253,7 +258,7 @@ static int take_or_wait(struct vio_limit *limit, uint64_t now_ns,
 	}
 	if (!take_both(limit, need, limit->quantum, out))
 		return refuse(limit, need, out_retry_at_ns);
-	note_spent(limit, out);
+	note_spent(limit, now_ns, out);
 	note_ask(limit, &(struct vio_units){ { 0, 0 } }, 0);
 	return 0;
 }

@@ -155,6 +155,15 @@ static inline bool vio_limit_is_leaf(const struct vio_limit *limit)
 	return vio_list_is_empty(&limit->children);
 }
 
+/* Itself included. */
+static inline bool
+vio_limit_is_under(const struct vio_limit *limit, const struct vio_limit *top)
+{
+	while (limit && limit != top)
+		limit = limit->parent;
+	return limit != NULL;
+}
+
 /* No ceiling: the fund is endless. */
 static inline bool vio_share_is_open(const struct vio_share *share)
 {
@@ -212,7 +221,8 @@ void vio_limit_unlock(struct vio_limit *limit);
 void vio_node_refund(struct vio_limit *limit, const struct vio_units *units);
 
 /* For waiters, under the lock: all of @need and no more, or false. */
-bool vio_node_take_exactly(struct vio_limit *limit, const struct vio_units *need);
+bool vio_node_take_exactly(struct vio_limit *limit, uint64_t now_ns,
+			   const struct vio_units *need);
 
 /* Sweeps unless there was one just now. Under the lock. */
 void vio_node_sweep(struct vio_tree *tree, uint64_t now_ns);

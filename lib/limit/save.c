@@ -69,16 +69,36 @@ static uint64_t get_credit(const struct vio_limit *limit, int i)
 	return __atomic_load_n(&limit->credit[i], __ATOMIC_RELAXED);
 }
 
+static uint64_t sum_credit(const struct vio_limit *top, int i)
+{
+	const struct vio_list *at = top->tree->nodes.next;
+	uint64_t sum = 0;
+
+	for (; at != &top->tree->nodes; at = at->next)
+		if (vio_limit_is_under(limit_at(at), top))
+			sum += get_credit(limit_at(at), i);
+	return vio_min_u64(sum, CREDIT_MOST);
+}
+
+/*
+ * What a ceiling allows. Where there is none it is what is there, for whoever loads it
+ * may have one. Refunds may have brought a limit more than is allowed.
+ */
+static uint64_t find_allowed(const struct vio_limit *limit, int i)
+{
+	const struct vio_share *share = &limit->share[i];
+
+	if (vio_share_is_open(share))
+		return sum_credit(limit, i);
+	return vio_max_u64(share->allowed, share->fund);
+}
+
 static uint8_t *print_share(const struct vio_limit *limit, int i, uint8_t *buf)
 {
 	const struct vio_share *share = &limit->share[i];
 	const uint64_t numbers[N_NUMBERS] = {
-		get_credit(limit, i),
-		/* Refunds may have brought a limit more than that. */
-		vio_max_u64(share->allowed, share->fund),
-		share->owed,
-		share->ceiling.fraction,
-		share->assured.fraction,
+		get_credit(limit, i),    find_allowed(limit, i),  share->owed,
+		share->ceiling.fraction, share->assured.fraction,
 	};
 
 	for (unsigned int n = 0; n < N_NUMBERS; n++)

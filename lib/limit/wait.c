@@ -147,7 +147,7 @@ static void grant(struct vio_limit *limit, struct vio_limit_waiter *waiter)
 }
 
 /* Returns when the first in line can be served; UINT64_MAX: nobody is. */
-static uint64_t serve_line(struct vio_limit *limit)
+static uint64_t serve_line(struct vio_limit *limit, uint64_t now_ns)
 {
 	while (!vio_list_is_empty(&limit->waiters)) {
 		struct vio_limit_waiter *first = waiter_at(limit->waiters.next);
@@ -155,22 +155,24 @@ static uint64_t serve_line(struct vio_limit *limit)
 
 		if (words_of(first)->deficit < find_cost(limit, first))
 			words_of(first)->deficit += limit->turn;
-		if (!vio_node_take_exactly(limit, &need))
+		if (!vio_node_take_exactly(limit, now_ns, &need))
 			return vio_node_ask(limit, &need);
 		grant(limit, first);
 	}
 	return UINT64_MAX;
 }
 
-static uint64_t serve_all(struct vio_tree *tree)
+static uint64_t serve_all(struct vio_tree *tree, uint64_t now_ns)
 {
 	uint64_t next_ns = UINT64_MAX;
 	struct vio_list *at;
 
 	for (at = tree->nodes.next; tree->n_waiters && at != &tree->nodes;
 	     at = at->next)
-		next_ns = vio_min_u64(next_ns, serve_line(VIO_CONTAINER_OF(
-						       at, struct vio_limit, node)));
+		next_ns = vio_min_u64(
+			next_ns,
+			serve_line(VIO_CONTAINER_OF(at, struct vio_limit, node),
+				   now_ns));
 	return next_ns;
 }
 
@@ -215,7 +217,7 @@ int vio_limit_dispatch(struct vio_limit *root, uint64_t now_ns, uint32_t max,
 	if (tree->n_waiters)
 		vio_node_sweep(tree, now_ns);
 	do {
-		next_ns = serve_all(tree);
+		next_ns = serve_all(tree, now_ns);
 		n_called = call_granted(tree, max - n);
 		n += n_called;
 	} while (n_called && n < max);

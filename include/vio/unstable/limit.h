@@ -26,7 +26,10 @@
  * A refill that the limit covers takes no lock, but for the first in an epoch. Credit
  * is earned by the time since the beginning, fractions kept, so that roundings do not
  * add up. Time is an argument: any monotonic clock of nanoseconds, the same for all
- * calls on a tree; a time before the latest seen is taken as that.
+ * calls on a tree; a time before the latest seen is taken as that. Between threads the
+ * bound is as exact as their times: one that is late by some microseconds can bring the
+ * others what is earned in these, for VIO_LIMIT_EPOCH_NS and a 64th of the burst at the
+ * most.
  *
  * Unstable: define VIO_ENABLE_UNSTABLE before the include, and expect changes in
  * any release.

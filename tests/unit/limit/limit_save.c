@@ -376,6 +376,37 @@ static void a_destroyed_tree_is_neither_saved_nor_loaded(void **state)
 	vio_lease_detach(&lease);
 }
 
+/* Of a host whose hardware keeps the ceiling, to one where the tree does. */
+static void a_state_without_a_ceiling_above_fits_one_that_has_it(void **state)
+{
+	struct vio_limit_params params = bytes_params(0, 0);
+	struct vio_limit *open, *closed, *kids[4];
+	uint8_t buf[1024];
+	size_t n_bytes;
+
+	(void)state;
+	params.name = "host";
+	open = limit_create(&params, 0);
+	params = bytes_params(1000, 5000);
+	params.name = "host";
+	closed = limit_create(&params, 0);
+	for (int i = 0; i < 4; i++) {
+		params = bytes_params(1000, 2500);
+		params.name = i % 2 ? "red" : "blue";
+		assert_int_equal(vio_limit_add(i < 2 ? open : closed, &params, 0,
+					       &kids[i], NULL),
+				 0);
+	}
+	assert_int_equal(limit_drain(kids[0], 0), 2500);
+	assert_int_equal(vio_limit_save(open, 0, buf, sizeof(buf), &n_bytes, NULL), 0);
+	assert_int_equal(vio_limit_load(closed, 0, buf, n_bytes, NULL), 0);
+	assert_int_equal(limit_read(closed).credit_bytes, 2500);
+	for (int i = 0; i < 4; i++)
+		limit_destroy(kids[i]);
+	limit_destroy(closed);
+	limit_destroy(open);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -388,6 +419,7 @@ int main(void)
 		cmocka_unit_test(credit_that_no_limit_can_have_is_refused),
 		cmocka_unit_test(every_flipped_bit_is_found),
 		cmocka_unit_test(a_tree_of_another_size_is_refused),
+		cmocka_unit_test(a_state_without_a_ceiling_above_fits_one_that_has_it),
 		cmocka_unit_test(a_destroyed_tree_is_neither_saved_nor_loaded),
 	};
 
