@@ -71,6 +71,7 @@ struct vio_guard_member {
 	uint64_t service_ns;     /* of a window, averaged */
 	uint64_t excess_kicks_k; /* in thousandths, as what is learned */
 	uint64_t excess_unwanted_k;
+	uint64_t idle_fraction;     /* of a thousandth of a kick, in thousandths */
 	uint64_t excess_service_ns; /* beyond its share */
 	uint64_t excess_waiting_ns;
 	uint64_t base_kicks_k; /* thousandths of thousandths: see learn() */
@@ -99,8 +100,8 @@ void vio_guard_advance(struct vio_guard *guard, uint64_t now_ns);
 /* Of the service time of all, lately. */
 uint64_t vio_guard_share_permille(const struct vio_guard_member *member);
 
-/* What its weight gives it while all want service. */
-uint64_t vio_guard_fair_permille(const struct vio_guard_member *member);
+/* Less than what its weight gives it while all want service. */
+bool vio_guard_is_below_share(const struct vio_guard_member *member);
 
 /* The larger of the two sums of kicks, in thousandths. */
 uint64_t vio_guard_excess_kicks_k(const struct vio_guard_member *member);

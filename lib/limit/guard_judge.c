@@ -51,9 +51,12 @@ uint64_t vio_guard_share_permille(const struct vio_guard_member *member)
 	return guard->service_ns ? member->service_ns * 1000 / guard->service_ns : 0;
 }
 
-uint64_t vio_guard_fair_permille(const struct vio_guard_member *member)
+/* Averages of 2^40 ns, at most 2^10 members and weights of 2^10: 60 bits. */
+bool vio_guard_is_below_share(const struct vio_guard_member *member)
 {
-	return member->weight * 1000 / member->guard->weights;
+	const struct vio_guard *guard = member->guard;
+
+	return member->service_ns * guard->weights < member->weight * guard->service_ns;
 }
 
 /* A step of a sum; it ends at twice the bound. */
@@ -81,12 +84,15 @@ static void judge_kicks(struct vio_guard_member *member, uint64_t span_ns)
 	const struct vio_guard_params *params = &member->guard->params;
 	const struct vio_guard_window *window = &member->window;
 	const uint64_t bound_k = params->kicks_max * 1000;
-	/* In thousandths of a kick; the order keeps an hour's span in 64 bits. */
-	const uint64_t idle_k = params->idle_kicks_per_sec * (span_ns / 1000) / 1000;
+	/* An hour's span is in 64 bits so. */
+	const uint64_t idle =
+		params->idle_kicks_per_sec * (span_ns / 1000) + member->idle_fraction;
+	const uint64_t idle_k = idle / 1000; /* thousandths of a kick */
 	const uint64_t for_ops_k = window->ops * kicks_allowed_permille(member);
 
 	member->excess_kicks_k = add_up(member->excess_kicks_k, window->kicks * 1000,
 					for_ops_k + idle_k, bound_k);
+	member->idle_fraction = idle % 1000;
 	member->excess_unwanted_k =
 		add_up(member->excess_unwanted_k,
 		       window->unwanted * 1000 * UNWANTED_FACTOR, idle_k, bound_k);
@@ -105,15 +111,16 @@ uint64_t vio_guard_excess_kicks_k(const struct vio_guard_member *member)
  */
 static bool is_over_share(struct vio_guard_member *member, uint64_t span_ns)
 {
-	const uint64_t fair = vio_guard_fair_permille(member);
-	const uint64_t learned = member->base_share_k / 1000;
+	/* In millionths, for a thousand members have a thousandth each. */
+	const uint64_t fair = member->weight * 1000000 / member->guard->weights;
+	const uint64_t learned = member->base_share_k;
 	const uint64_t habit = vio_min_u64(learned + learned / 4, fair + fair / 2);
 	const uint64_t allowed = vio_max_u64(fair + fair / 16, habit);
 	const uint64_t slack_ns =
 		SLACK_TURNS * member->guard->params.slot_ns + member->guard->longest_ns;
 	const uint64_t sum_ns =
 		vio_saturated_sub(member->excess_service_ns + member->window.service_ns,
-				  span_ns / 1000 * allowed);
+				  span_ns / 1000 * allowed / 1000);
 
 	member->excess_service_ns = vio_min_u64(sum_ns, slack_ns + slack_ns / 4);
 	return sum_ns > slack_ns;
@@ -287,7 +294,7 @@ static void judge(struct vio_guard_member *member, uint64_t span_ns)
 	member->window = (struct vio_guard_window){ 0 };
 	if (member->evidence)
 		escalate(member);
-	else if (calm_at_ns(member) <= member->guard->now_ns)
+	else if (member->step && calm_at_ns(member) <= member->guard->now_ns)
 		change_step(member, member->step - 1);
 }
 

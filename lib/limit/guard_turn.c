@@ -44,7 +44,7 @@ static bool may_complain(const struct vio_guard_member *member)
 	return !member->step &&
 	       vio_guard_excess_kicks_k(member) <
 		       member->guard->params.kicks_max * 500 &&
-	       vio_guard_share_permille(member) < vio_guard_fair_permille(member);
+	       vio_guard_is_below_share(member);
 }
 
 /* In the latest turn somebody waited for @waited_ns; what counts is the longest. */
