@@ -116,6 +116,7 @@ struct vio_limit_hw {
 
 	/* Of the limit that is attached, or being so. */
 	struct vio_limit *limit;
+	uint64_t generation; /* of its parameters that were chosen from */
 	uint32_t is_attached;
 	uint32_t set_fields;         /* of what is not as before */
 	struct vio_hw_values before; /* the first limit was attached */

@@ -217,14 +217,23 @@ static void find_held(struct vio_limit_hw *hw)
 		report->held &= ~VIO_LIMIT_HW_CEILING_OPS;
 }
 
-/* What the tree refuses, software goes on with. */
+/*
+ * What the tree refuses, software goes on with: the back end may have the ceiling of
+ * before a change that came while it was set.
+ */
 static void offload(struct vio_limit_hw *hw)
 {
 	uint32_t dimensions;
+	int ret = 0;
 
 	find_held(hw);
 	dimensions = find_offload(hw->report.held);
-	if (dimensions && vio_limit_set_offload(hw->limit, dimensions, NULL))
+	if (dimensions)
+		ret = vio_limit_set_offload(hw->limit, dimensions, hw->generation,
+					    NULL);
+	else if (vio_limit_get_generation(hw->limit) != hw->generation)
+		ret = -ESTALE;
+	if (ret)
 		hw->report.held &= ~(CEILINGS | BYTES);
 }
 

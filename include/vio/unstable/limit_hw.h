@@ -222,8 +222,9 @@ vio_limit_hw_read_caps(const struct vio_limit_hw *hw, struct vio_limit_hw_caps *
  * know: for an assured rate that is left to it or that a parent gives, and where the
  * limit has children to share it out to. Have the children before the back end.
  *
- * After vio_limit_configure() software enforces all of the limit again; attaching it
- * once more brings the change to the back end.
+ * After vio_limit_configure() software enforces all of the limit again, and if that
+ * was called before @p done too: then the report has the rates of before it as set, and
+ * no rate as held. Attaching the limit once more brings the change to the back end.
  * @param hw              opened; if another limit is attached: -EBUSY
  * @param limit           stays until it is detached
  * @param needed          VIO_LIMIT_HW_ fields that must be set; others of the limit
