@@ -43,7 +43,7 @@ struct vio_hw_kind {
 	void (*release)(struct vio_limit_hw *hw);
 	/*
 	 * 0: vio_hw_resume() will be called, in dispatch; or why nothing was begun.
-	 * A read fills now and known.
+	 * A read fills now and known, and one that fails leaves both.
 	 */
 	int (*read)(struct vio_limit_hw *hw);
 	int (*set)(struct vio_limit_hw *hw, uint32_t fields,
@@ -105,7 +105,7 @@ struct vio_limit_hw {
 	struct vio_limit_hw_caps caps;
 	struct vio_hw_plan plan;
 
-	uint32_t known; /* fields of the latest read */
+	uint32_t known; /* fields of the latest read; 0: now is of before it */
 	struct vio_hw_values now;
 
 	/* Of the opening. */
@@ -119,7 +119,7 @@ struct vio_limit_hw {
 	uint64_t generation; /* of its parameters that were chosen from */
 	uint32_t is_attached;
 	uint32_t set_fields;         /* of what is not as before */
-	struct vio_hw_values before; /* the first limit was attached */
+	struct vio_hw_values before; /* each field was set first */
 
 	/* Of an attaching under way. */
 	struct vio_limit *next_limit;

@@ -131,6 +131,8 @@ static int end_read_previous(struct vio_limit_hw *hw, int result)
 	hw->previous = hw->now;
 	if (!hw->is_attached)
 		hw->before = hw->now;
+	else
+		vio_hw_copy(&hw->before, &hw->now, ~hw->set_fields);
 	/* Of an earlier attaching, and not of this one. */
 	vio_hw_copy(&hw->wanted, &hw->before, hw->set_fields & ~hw->wanted_fields);
 	hw->set_fields |= hw->wanted_fields;
@@ -276,6 +278,18 @@ const struct vio_hw_list vio_hw_attaching = {
 	.end = end_attaching,
 };
 
+/*
+ * What is left as it is may have been changed since it was attached, and yet have to be
+ * sent along with the rest.
+ */
+static int begin_read_anew(struct vio_limit_hw *hw)
+{
+	if (!hw->set_fields)
+		return VIO_HW_SKIP;
+	hw->known = 0;
+	return begin_read(hw);
+}
+
 static int begin_set_before(struct vio_limit_hw *hw)
 {
 	hw->wanted = hw->before;
@@ -288,6 +302,7 @@ static int begin_verify_before(struct vio_limit_hw *hw)
 }
 
 static const struct vio_hw_step closing_steps[] = {
+	{ "reading", begin_read_anew, NULL },
 	{ "restoring", begin_set_before, NULL },
 	{ "reading back", begin_verify_before, end_verify },
 	{ "removing the node", begin_remove, NULL },

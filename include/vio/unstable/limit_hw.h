@@ -186,8 +186,8 @@ vio_limit_hw_open(struct vio_ctx *ctx, const struct vio_limit_hw_params *params,
 		  struct vio_error *err);
 
 /**
- * Close a back end: detach what is attached, remove the node that was made, then
- * free it. It is gone when @p done is called, whatever the result.
+ * Close a back end: detach what is attached, as vio_limit_hw_detach(), remove the node
+ * that was made, then free it. It is gone when @p done is called, whatever the result.
  * @param hw      opened
  * @param done    called once if the call returns 0
  * @param opaque  first argument of @p done
@@ -249,7 +249,10 @@ vio_limit_hw_attach(struct vio_limit_hw *hw, struct vio_limit *limit, uint32_t n
 
 /**
  * Give a limit back to software, which enforces all of it from this call on, and
- * then the back end what it held before.
+ * then the back end what it held before. Values are read first, since the kernel takes
+ * a VF's minimum only together with a maximum: a maximum that the limit does not have
+ * stays as it is by then. If it cannot be read, the minimum stays too, and the line
+ * says so.
  * @param hw      with a limit attached
  * @param done    called once if the call returns 0
  * @param opaque  first argument of @p done

@@ -188,6 +188,98 @@ static void a_minimum_alone_leaves_the_ceiling(void **state)
 	assert_int_equal(vio_limit_destroy(limit), 0);
 }
 
+/* An administrator's, by hand; a minimum is sent together with a maximum. */
+static void a_ceiling_set_meanwhile_survives_a_minimum(void **state)
+{
+	struct vio_limit *limit = create_limit(0, 0, 10 * MBPS);
+	struct vio_limit_hw *hw = create_hw(vf_params());
+
+	(void)state;
+	assert_int_equal(attach_hw(hw, limit, ASSURED), 0);
+	fake_rates.vfs[1].max = 500;
+	assert_int_equal(detach_hw(hw), 0);
+	assert_int_equal(fake_rates.vfs[1].max, 500);
+	assert_int_equal(fake_rates.vfs[1].min, 0);
+	assert_int_equal(attach_hw(hw, limit, ASSURED), 0);
+	fake_rates.vfs[1].max = 600;
+	assert_int_equal(close_hw(hw), 0);
+	assert_int_equal(fake_rates.vfs[1].max, 600);
+	assert_int_equal(fake_rates.vfs[1].min, 0);
+	assert_int_equal(vio_limit_destroy(limit), 0);
+}
+
+/* Rather a minimum that stays and is told than a maximum that is lost. */
+static void a_minimum_stays_where_the_ceiling_cannot_be_read(void **state)
+{
+	struct vio_limit *limit = create_limit(0, 0, 10 * MBPS);
+	struct vio_limit_hw *hw = create_hw(vf_params());
+
+	(void)state;
+	assert_int_equal(attach_hw(hw, limit, ASSURED), 0);
+	fake_rates.vfs[1].max = 500;
+	fake_rates.fail_read_at = fake_rates.n_reads + 1;
+	fake_rates.fail_read_code = -EPERM;
+	assert_int_equal(detach_hw(hw), -EPERM);
+	assert_non_null(strstr(scene.err.text, "then restoring"));
+	assert_int_equal(fake_rates.vfs[1].max, 500);
+	assert_int_equal(fake_rates.vfs[1].min, 10);
+	assert_int_equal(close_hw(hw), 0);
+	assert_int_equal(vio_limit_destroy(limit), 0);
+}
+
+static void a_ceiling_is_restored_though_nothing_could_be_read(void **state)
+{
+	struct vio_limit *limit = create_limit(100 * MBPS, 0, 10 * MBPS);
+	struct vio_limit_hw *hw = create_hw(vf_params());
+
+	(void)state;
+	assert_int_equal(attach_hw(hw, limit, CEILING | ASSURED), 0);
+	fake_rates.fail_read_at = fake_rates.n_reads + 1;
+	fake_rates.fail_read_code = -EPERM;
+	assert_int_equal(close_hw(hw), -EPERM);
+	assert_null(strstr(scene.err.text, "then"));
+	assert_int_equal(fake_rates.vfs[1].max + fake_rates.vfs[1].min, 0);
+	assert_int_equal(vio_limit_destroy(limit), 0);
+}
+
+/* The put back minimum goes with the maximum of the reading that went well. */
+static void a_minimum_that_cannot_be_read_back_is_put_back(void **state)
+{
+	struct vio_limit *limit = create_limit(0, 0, 10 * MBPS);
+	struct vio_limit_hw *hw = create_hw(vf_params());
+
+	(void)state;
+	fake_rates.vfs[1].max = 500;
+	fake_rates.fail_read_at = fake_rates.n_reads + 2;
+	fake_rates.fail_read_code = -EPERM;
+	assert_int_equal(attach_hw(hw, limit, ASSURED), -EPERM);
+	assert_int_equal(fake_rates.vfs[1].max, 500);
+	assert_int_equal(fake_rates.vfs[1].min, 0);
+	assert_int_equal(close_hw(hw), 0);
+	assert_int_equal(vio_limit_destroy(limit), 0);
+}
+
+/* What is before it is what is there when it is set first, not the first limit. */
+static void a_ceiling_of_before_is_that_of_when_it_was_attached(void **state)
+{
+	struct vio_limit_params params = VIO_LIMIT_PARAMS_INIT;
+	struct vio_limit *limit = create_limit(0, 0, 10 * MBPS);
+	struct vio_limit_hw *hw = create_hw(vf_params());
+
+	(void)state;
+	assert_int_equal(attach_hw(hw, limit, ASSURED), 0);
+	fake_rates.vfs[1].max = 500;
+	params.bytes_per_sec = 100 * MBPS;
+	params.assured_bytes_per_sec = 10 * MBPS;
+	assert_int_equal(vio_limit_configure(limit, &params, 0, NULL), 0);
+	assert_int_equal(attach_hw(hw, limit, CEILING | ASSURED), 0);
+	assert_int_equal(fake_rates.vfs[1].max, 100);
+	assert_int_equal(close_hw(hw), 0);
+	assert_int_equal(fake_rates.vfs[1].max, 500);
+	assert_int_equal(fake_rates.vfs[1].min, 0);
+	assert_int_equal(vio_limit_destroy(limit), 0);
+}
+
 /* What is assured is found from what is charged: software must go on charging. */
 static void a_minimum_left_to_software_keeps_the_ceiling_there(void **state)
 {
@@ -226,6 +318,11 @@ int main(void)
 		TEST(rates_are_rounded_down_and_up),
 		TEST(a_ceiling_alone_leaves_the_minimum),
 		TEST(a_minimum_alone_leaves_the_ceiling),
+		TEST(a_ceiling_set_meanwhile_survives_a_minimum),
+		TEST(a_minimum_stays_where_the_ceiling_cannot_be_read),
+		TEST(a_ceiling_is_restored_though_nothing_could_be_read),
+		TEST(a_minimum_that_cannot_be_read_back_is_put_back),
+		TEST(a_ceiling_of_before_is_that_of_when_it_was_attached),
 		TEST(a_minimum_left_to_software_keeps_the_ceiling_there),
 	};
 
