@@ -5,8 +5,10 @@
  * taken away, so that it is nobody's never.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "core/bits.h"
+#include "core/error.h"
 #include "core/params.h"
 #include "limit/node.h"
 #include "limit_hw/limit_hw.h"
@@ -47,6 +49,7 @@ static int end_first_read(struct vio_limit_hw *hw, int result)
 
 	if (result)
 		return result;
+	hw->before = hw->now;
 	if (!(hw->flags & VIO_LIMIT_HW_NO_TRIALS)) {
 		hw->to_try = hw->known;
 		return 0;
@@ -70,14 +73,19 @@ static struct vio_hw_values choose_trial(const struct vio_limit_hw *hw)
 static int begin_trial(struct vio_limit_hw *hw)
 {
 	struct vio_hw_values values;
+	int ret;
 
 	if (hw->is_restoring)
-		return hw->kind->set(hw, hw->trying, &hw->now);
+		return hw->kind->set(hw, hw->trying, &hw->before);
 	if (!hw->to_try)
 		return VIO_HW_SKIP;
 	hw->trying = hw->to_try & -hw->to_try;
 	values = choose_trial(hw);
-	return hw->kind->set(hw, hw->trying, &values);
+	ret = hw->kind->set(hw, hw->trying, &values);
+	if (!ret)
+		hw->is_tried =
+			vio_hw_compare(hw, &values, &hw->before, hw->trying) != 0;
+	return ret;
 }
 
 /* How drivers say that they have no such thing, or not now: igb without a link. */
@@ -88,18 +96,63 @@ static int is_refusal(int result)
 
 static int end_trial(struct vio_limit_hw *hw, int result)
 {
-	const struct vio_hw_values tried = choose_trial(hw);
 	const int was_restoring = (int)hw->is_restoring;
 
 	hw->is_restoring = 0;
 	if (result && (was_restoring || !is_refusal(result)))
 		return result;
 	hw->to_try &= ~hw->trying;
+	if (!result)
+		hw->caps.fields |= hw->trying;
 	if (result || was_restoring)
-		return VIO_HW_AGAIN;
-	hw->caps.fields |= hw->trying;
-	hw->is_restoring = vio_hw_compare(hw, &tried, &hw->now, hw->trying) != 0;
+		hw->is_tried = 0;
+	hw->is_restoring = hw->is_tried;
 	return VIO_HW_AGAIN;
+}
+
+/*
+ * An opening may fail after a trial that set something, or of which the answer was
+ * lost: then only a look tells.
+ */
+static int begin_read_tried(struct vio_limit_hw *hw)
+{
+	return hw->is_tried ? begin_read(hw) : VIO_HW_SKIP;
+}
+
+static int end_read_tried(struct vio_limit_hw *hw, int result)
+{
+	if (!result)
+		hw->is_tried =
+			vio_hw_compare(hw, &hw->now, &hw->before, hw->trying) != 0;
+	return result;
+}
+
+static int begin_untry(struct vio_limit_hw *hw)
+{
+	if (!hw->is_tried)
+		return VIO_HW_SKIP;
+	return hw->kind->set(hw, hw->trying, &hw->before);
+}
+
+static int end_untry(struct vio_limit_hw *hw, int result)
+{
+	if (!result)
+		hw->is_tried = 0;
+	return result;
+}
+
+/* What went wrong is cut rather than this. */
+static int begin_tell_tried(struct vio_limit_hw *hw)
+{
+	struct vio_hw_plan *plan = &hw->plan;
+	char text[VIO_ERROR_TEXT_BYTES];
+
+	if (!hw->is_tried)
+		return VIO_HW_SKIP;
+	memcpy(text, plan->err.text, sizeof(text));
+	vio_fail(&plan->err, plan->result, "%.136s; a trial may be left: %s", text,
+		 hw->remedy);
+	return VIO_HW_SKIP;
 }
 
 static const struct vio_hw_step opening_steps[] = {
@@ -108,19 +161,22 @@ static const struct vio_hw_step opening_steps[] = {
 	{ "trying", begin_trial, end_trial },
 };
 
-static const struct vio_hw_step removing_steps[] = {
+static const struct vio_hw_step unopening_steps[] = {
+	{ "reading", begin_read_tried, end_read_tried },
+	{ "undoing the trial", begin_untry, end_untry },
+	{ "", begin_tell_tried, NULL },
 	{ "removing the node", begin_remove, NULL },
 };
 
-static const struct vio_hw_list removing = {
-	.steps = removing_steps,
-	.n = VIO_ARRAY_SIZE(removing_steps),
+static const struct vio_hw_list unopening = {
+	.steps = unopening_steps,
+	.n = VIO_ARRAY_SIZE(unopening_steps),
 };
 
 const struct vio_hw_list vio_hw_opening = {
 	.steps = opening_steps,
 	.n = VIO_ARRAY_SIZE(opening_steps),
-	.undo = &removing,
+	.undo = &unopening,
 	.ends_it = VIO_HW_GOES_IF_FAILS,
 };
 

@@ -30,6 +30,9 @@ static int find_interface(struct vio_limit_hw *hw,
 		return vio_fail(err, ret, "%s: the PF's network interface: %s",
 				hw->name, strerrordesc_np(-ret));
 	hw->netlink.ifindex = pf.ifindex;
+	snprintf(hw->remedy, sizeof(hw->remedy),
+		 "min_tx_rate 1 (ip link set dev %s vf %u min_tx_rate 0 undoes it)",
+		 pf.netdev, params->vf_index);
 	*out_mbps = pf.link_mbps;
 	return 0;
 }

@@ -164,7 +164,8 @@ typedef void (*vio_limit_hw_done_fn)(void *opaque, int result,
 
 /**
  * Open a back end and find out what it can hold. What it holds is as before when
- * @p done is called, and nothing is promised yet.
+ * @p done is called, also where that fails, and nothing is promised yet. If a trial
+ * could not be undone, the line says what may be left and how to undo it by hand.
  * @param ctx       gives memory and events; not NULL. With VIO_LIMIT_HW_VF the host's
  * @param params    copied, with what it points to but the host
  * @param[out] out  of no use until @p done; if that fails it is gone by then

@@ -117,6 +117,79 @@ static void a_trial_that_cannot_be_taken_back_fails(void **state)
 	fake_rates.fail_at = 3;
 	fake_rates.fail_code = -EINVAL;
 	assert_int_equal(opens(vf_params()), -EINVAL);
+	assert_int_equal(fake_rates.vfs[1].min, 0);
+	assert_null(strstr(scene.err.text, "min_tx_rate"));
+}
+
+/* The maximum, the minimum, and back; a minimum that was set is put back after all. */
+static void a_trial_whose_answer_is_lost_leaves_nothing(void **state)
+{
+	(void)state;
+	for (uint32_t i = 1; i <= 3; i++) {
+		fake_rates.n_sets = 0;
+		fake_rates.lose_at = i;
+		fake_rates.vfs[1].max = 300;
+		assert_int_equal(opens(vf_params()), -EBADMSG);
+		assert_int_equal(fake_rates.vfs[1].min, 0);
+		assert_int_equal(fake_rates.vfs[1].max, 300);
+		assert_null(strstr(scene.err.text, "min_tx_rate"));
+	}
+}
+
+/* The reading and the three of a trial. */
+static void a_trial_that_cannot_be_gone_on_with_leaves_nothing(void **state)
+{
+	(void)state;
+	for (uint32_t i = 1; i <= 4; i++) {
+		fake_rates.n_sockets = 0;
+		fake_rates.fail_socket_at = i;
+		assert_int_equal(opens(vf_params()), -EMFILE);
+		assert_int_equal(fake_rates.vfs[1].min, 0);
+		assert_null(strstr(scene.err.text, "min_tx_rate"));
+	}
+}
+
+static void what_a_trial_changed_is_put_back_even_if_it_cannot_be_seen(void **state)
+{
+	(void)state;
+	fake_rates.lose_at = 2;
+	fake_rates.fail_read_at = 2;
+	fake_rates.fail_read_code = -EAGAIN;
+	assert_int_equal(opens(vf_params()), -EBADMSG);
+	assert_int_equal(fake_rates.vfs[1].min, 0);
+	assert_null(strstr(scene.err.text, "min_tx_rate"));
+}
+
+/* A refusal that is none of ability: nothing was set, so nothing needs undoing. */
+static void a_trial_that_was_forbidden_is_not_undone(void **state)
+{
+	(void)state;
+	fake_rates.fail_at = 2;
+	fake_rates.fail_code = -EPERM;
+	assert_int_equal(opens(vf_params()), -EPERM);
+	assert_int_equal(fake_rates.n_sets, 2);
+	assert_null(strstr(scene.err.text, "then"));
+}
+
+/* The last bytes of the line are what a person needs, so they are not cut off. */
+static void a_trial_that_stays_is_told_with_its_remedy(void **state)
+{
+	static const char remedy[] = "ip link set dev eth0 vf 1 min_tx_rate 0";
+
+	(void)state;
+	for (int is_blind = 0; is_blind <= 1; is_blind++) {
+		fake_rates.n_sets = fake_rates.n_reads = 0;
+		fake_rates.vfs[1].min = 0;
+		fake_rates.lose_at = 2;
+		fake_rates.fail_at = 3;
+		fake_rates.fail_code = -EPROTONOSUPPORT;
+		fake_rates.fail_read_at = is_blind ? 2 : 0;
+		fake_rates.fail_read_code = -EPROTONOSUPPORT;
+		assert_int_equal(opens(vf_params()), -EBADMSG);
+		assert_int_equal(fake_rates.vfs[1].min, 1);
+		assert_non_null(strstr(scene.err.text, "trying: Bad message"));
+		assert_non_null(strstr(scene.err.text, remedy));
+	}
 }
 
 static void a_vf_that_is_not_there_is_told(void **state)
@@ -313,6 +386,11 @@ int main(void)
 		TEST(without_trials_nothing_is_set),
 		TEST(a_lack_of_rights_is_no_lack_of_ability),
 		TEST(a_trial_that_cannot_be_taken_back_fails),
+		TEST(a_trial_whose_answer_is_lost_leaves_nothing),
+		TEST(a_trial_that_cannot_be_gone_on_with_leaves_nothing),
+		TEST(what_a_trial_changed_is_put_back_even_if_it_cannot_be_seen),
+		TEST(a_trial_that_was_forbidden_is_not_undone),
+		TEST(a_trial_that_stays_is_told_with_its_remedy),
 		TEST(a_vf_that_is_not_there_is_told),
 		TEST(an_answer_that_is_nonsense_is_told),
 		TEST(rates_are_rounded_down_and_up),
