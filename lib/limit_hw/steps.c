@@ -91,7 +91,16 @@ static int begin_trial(struct vio_limit_hw *hw)
 /* How drivers say that they have no such thing, or not now: igb without a link. */
 static int is_refusal(int result)
 {
-	return result == -EOPNOTSUPP || result == -EINVAL || result == -ERANGE;
+	switch (result) {
+	case -EOPNOTSUPP:
+	case -EINVAL:
+	case -ERANGE:
+	case -EPROTONOSUPPORT: /* mlx4, of a minimum */
+	case -VIO_KERNEL_ENOTSUPP:
+		return 1;
+	default:
+		return 0;
+	}
 }
 
 static int end_trial(struct vio_limit_hw *hw, int result)

@@ -28,7 +28,7 @@ static int find_interface(struct vio_limit_hw *hw,
 		ret = vio_setting_explain_missing(params->host, &params->pf);
 	if (ret)
 		return vio_fail(err, ret, "%s: the PF's network interface: %s",
-				hw->name, strerrordesc_np(-ret));
+				hw->name, vio_explain(ret));
 	hw->netlink.ifindex = pf.ifindex;
 	snprintf(hw->remedy, sizeof(hw->remedy),
 		 "min_tx_rate 1 (ip link set dev %s vf %u min_tx_rate 0 undoes it)",

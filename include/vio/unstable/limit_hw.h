@@ -240,7 +240,8 @@ vio_limit_hw_read_caps(const struct vio_limit_hw *hw, struct vio_limit_hw_caps *
  * that the limit does not have, or report too short; or its tree has changed so that
  * software cannot take the limit back: configure it first; -EBUSY: an operation is
  * under way, or see above; -ECHILD. @p done: 0; -EIO: read back otherwise; or what the
- * kernel answered: all is as before, or the line says what could not be put back.
+ * kernel answered, -524 (its own ENOTSUPP) too: all is as before, or the line says what
+ * could not be put back.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int

@@ -75,6 +75,26 @@ static void a_driver_without_a_minimum_is_found_out(void **state)
 	assert_int_equal(close_hw(hw), 0);
 }
 
+/* mlx4's fourth, and the kernel's own ENOTSUPP, which no header outside it has. */
+static void each_refusal_of_a_minimum_leaves_the_ceiling(void **state)
+{
+	static const int refusals[] = { -EOPNOTSUPP, -EINVAL, -ERANGE, -EPROTONOSUPPORT,
+					-524 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+		struct vio_limit_hw *hw;
+
+		fake_rates.n_sets = 0;
+		fake_rates.fail_at = 2;
+		fake_rates.fail_code = refusals[i];
+		hw = create_hw(vf_params());
+		assert_int_equal(scene.caps.fields, CEILING);
+		assert_int_equal(fake_rates.n_sets, 2);
+		assert_int_equal(close_hw(hw), 0);
+	}
+}
+
 static void a_driver_without_rates_can_hold_nothing(void **state)
 {
 	struct vio_limit_hw *hw;
@@ -382,6 +402,7 @@ int main(void)
 		TEST(a_trial_of_a_minimum_is_taken_back),
 		TEST(a_minimum_that_is_there_is_tried_as_it_is),
 		TEST(a_driver_without_a_minimum_is_found_out),
+		TEST(each_refusal_of_a_minimum_leaves_the_ceiling),
 		TEST(a_driver_without_rates_can_hold_nothing),
 		TEST(without_trials_nothing_is_set),
 		TEST(a_lack_of_rights_is_no_lack_of_ability),
