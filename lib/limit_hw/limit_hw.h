@@ -52,7 +52,6 @@ struct vio_hw_kind {
 		   const struct vio_hw_values *values);
 	int (*add)(struct vio_limit_hw *hw);    /* its node; NULL: has none */
 	int (*remove)(struct vio_limit_hw *hw); /* likewise */
-	uint32_t is_certain; /* 1: what is known can be set; no driver decides */
 };
 
 extern const struct vio_hw_kind vio_hw_vf, vio_hw_devlink, vio_hw_cgroup;
@@ -109,6 +108,7 @@ struct vio_limit_hw {
 
 	uint32_t known; /* fields of the latest read; 0: now is of before it */
 	struct vio_hw_values now;
+	uint32_t is_certain; /* 1: they show that what is known can be set */
 
 	/* Of the opening. */
 	uint32_t to_try;

@@ -45,7 +45,7 @@ static int begin_remove(struct vio_limit_hw *hw)
 static int end_first_read(struct vio_limit_hw *hw, int result)
 {
 	const uint32_t shown =
-		hw->kind->is_certain ? hw->known : vio_hw_find_set(&hw->now, hw->known);
+		hw->is_certain ? hw->known : vio_hw_find_set(&hw->now, hw->known);
 
 	if (result)
 		return result;

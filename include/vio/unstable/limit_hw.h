@@ -75,9 +75,10 @@ struct vio_limit_hw;
 
 /**
  * Set nothing to find out. Where the kernel tells a driver's abilities only by its
- * answer, the field is then in @c untried. Without the flag each field is set to the
- * value that it has; a minimum rate of a VF, where it is 0, to 1 Mbit/s and back, since
- * drivers without one (igb, ixgbe) take 0.
+ * answer, the field is then in @c untried; so are those of a disk that has no line in
+ * io.max, which may be no disk. What is untried is not attached. Without the flag each
+ * field is set to the value that it has; a minimum rate of a VF, where it is 0, to
+ * 1 Mbit/s and back, since drivers without one (igb, ixgbe) take 0.
  */
 #define VIO_LIMIT_HW_NO_TRIALS (1u << 0)
 /** Make the devlink node, and remove it when the back end is closed. */
@@ -175,10 +176,10 @@ typedef void (*vio_limit_hw_done_fn)(void *opaque, int result,
  * @return 0: under way; -EINVAL: a field out of its range, named in err; -EOPNOTSUPP:
  * the context has neither io_uring nor a lent thread; -E2BIG: see @ref abi; -ENOMEM;
  * -ECHILD. @p done: 0, also where it can hold nothing; -ENODEV: no such VF, port, node
- * or disk; -EOPNOTSUPP: no network interface, no devlink in this kernel, or no io.max
- * in the cgroup; a build without libnl (VF); -EEXIST: there is such a node; -EBADMSG:
- * the kernel's answer made no sense; -EPERM, -EACCES; -ENOBUFS: an answer was lost; or
- * what else the kernel answered.
+ * or disk, of which only a trial tells; -EOPNOTSUPP: no network interface, no devlink
+ * in this kernel, or no io.max in the cgroup; a build without libnl (VF); -EEXIST:
+ * there is such a node; -EBADMSG: the kernel's answer made no sense; -EPERM, -EACCES;
+ * -ENOBUFS: an answer was lost; or what else the kernel answered.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int
