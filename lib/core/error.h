@@ -12,4 +12,13 @@
 __attribute__((format(printf, 3, 4))) int
 vio_fail(struct vio_error *err, int code, const char *format, ...);
 
+/*
+ * ENOTSUPP of Linux, which is not for user space and has no name there; drivers answer
+ * it all the same.
+ */
+#define VIO_KERNEL_ENOTSUPP 524
+
+/* What @code, negative and from the kernel, means: never NULL. */
+const char *vio_explain(int code);
+
 #endif /* VIO_CORE_ERROR_H */

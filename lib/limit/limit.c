@@ -251,16 +251,29 @@ int vio_limit_configure(struct vio_limit *limit, const struct vio_limit_params *
 		vio_sweep(tree, now_ns);
 		ret = change(limit, &p, 0, err);
 	}
+	if (!ret)
+		limit->generation++;
 	unlock_tree(tree);
 	return ret;
 }
 
+uint64_t vio_limit_get_generation(const struct vio_limit *limit)
+{
+	struct vio_tree *tree = lock_tree(limit);
+	const uint64_t generation = limit->generation;
+
+	unlock_tree(tree);
+	return generation;
+}
+
 int vio_limit_set_offload(struct vio_limit *limit, uint32_t dimensions,
-			  struct vio_error *err)
+			  uint64_t generation, struct vio_error *err)
 {
 	struct vio_tree *tree = lock_tree(limit);
 	int ret = check_identity(limit, &limit->params, err);
 
+	if (!ret && limit->generation != generation)
+		ret = -ESTALE;
 	if (!ret)
 		ret = change(limit, &limit->params, dimensions, err);
 	unlock_tree(tree);

@@ -133,8 +133,9 @@ struct vio_limit {
 	uint64_t n_refused;
 	uint64_t n_leases;
 	uint32_t weight;
-	uint32_t offload; /* dimensions that hardware enforces, a bit each */
-	bool is_active;   /* asked or spent since the last sweep */
+	uint64_t generation; /* how often it was configured */
+	uint32_t offload;    /* dimensions that hardware enforces, a bit each */
+	bool is_active;      /* asked or spent since the last sweep */
 	struct vio_member member;
 	struct vio_meter meter;
 	char name[VIO_LIMIT_NAME_MAX + 1];
@@ -238,10 +239,15 @@ uint64_t vio_node_cut_credit(struct vio_limit *limit, int i, uint64_t most);
 
 /*
  * Leaves dimensions, bit 1 << VIO_NODE_BYTES or VIO_NODE_OPS, to hardware: the limit's
- * own ceiling is not enforced here any more. Configuring takes them back. 0; -ESTALE;
- * -EINVAL: its children are assured of what nobody above has.
+ * own ceiling is not enforced here any more. Configuring takes them back, so that
+ * nothing is left to hardware that has the ceiling of an earlier @generation. 0;
+ * -ESTALE: configured since, which no line in err tells, or destroyed; -EINVAL: its
+ * children are assured of what nobody above has.
  */
 int vio_limit_set_offload(struct vio_limit *limit, uint32_t dimensions,
-			  struct vio_error *err);
+			  uint64_t generation, struct vio_error *err);
+
+/* Read before the parameters that are given to hardware. */
+uint64_t vio_limit_get_generation(const struct vio_limit *limit);
 
 #endif /* VIO_LIMIT_NODE_H */

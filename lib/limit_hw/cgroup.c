@@ -133,13 +133,18 @@ static int begin(struct vio_limit_hw *hw, int flags, enum vio_async_op op, uint3
 	return ret;
 }
 
+/* The kernel writes lines for disks with a limit alone: with one there is the disk. */
 static int parse(struct vio_limit_hw *hw)
 {
 	const struct vio_hw_cgroup *cgroup = &hw->cgroup;
+	const int ret = vio_cgroup_parse(cgroup->text, cgroup->n, cgroup->major,
+					 cgroup->minor, &hw->now);
 
+	if (ret < 0)
+		return ret;
 	hw->known = FIELDS;
-	return vio_cgroup_parse(cgroup->text, cgroup->n, cgroup->major, cgroup->minor,
-				&hw->now);
+	hw->is_certain = (uint32_t)ret;
+	return 0;
 }
 
 /* The kernel gives it a part at a time; a file that never ends is cut off. */
@@ -214,5 +219,4 @@ const struct vio_hw_kind vio_hw_cgroup = {
 	.release = release,
 	.read = read_values,
 	.set = set_values,
-	.is_certain = 1,
 };

@@ -24,8 +24,8 @@ struct vio_hw_cgroup {
 struct vio_hw_values;
 
 /*
- * The line of a device among @n bytes of io.max: none is no limit. 0; -EBADMSG: a line
- * for it that is none.
+ * The line of a device among @n bytes of io.max. 1; 0: there is none, which is no
+ * limit, or no such device; -EBADMSG: a line for it that is none.
  */
 int vio_cgroup_parse(const char *text, size_t n, uint32_t major, uint32_t minor,
 		     struct vio_hw_values *out);

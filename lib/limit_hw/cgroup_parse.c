@@ -89,18 +89,17 @@ int vio_cgroup_parse(const char *text, size_t n, uint32_t major, uint32_t minor,
 	struct word rest = { text, n }, line = { NULL, 0 };
 	struct vio_hw_values values = { 0 };
 	char device[32];
-	int ret = 0;
+	int is_found = 0, ret = 0;
 
 	snprintf(device, sizeof(device), "%u:%u ", major, minor);
-	while (rest.n) {
+	while (rest.n && !is_found) {
 		line = take(&rest, '\n');
-		if (begins_with(line, device))
-			break;
-		line.n = 0;
+		is_found = begins_with(line, device);
 	}
-	while (!ret && line.n)
+	while (is_found && !ret && line.n)
 		ret = parse_word(take(&line, ' '), &values);
-	if (!ret)
-		*out = values;
-	return ret;
+	if (ret)
+		return ret;
+	*out = values;
+	return is_found;
 }

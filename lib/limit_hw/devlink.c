@@ -108,6 +108,10 @@ static void read_done(struct vio_devlink_call *call, int result)
 	const struct vio_devlink_rate *rate = &call->rate;
 	struct vio_limit_hw *hw = hw_of(call);
 
+	if (result) {
+		vio_hw_resume(hw, result);
+		return;
+	}
 	hw->known = 0;
 	for (size_t i = 0; i < N_FIELDS; i++)
 		if (rate->fields & fields_of[i].devlink)
@@ -118,7 +122,7 @@ static void read_done(struct vio_devlink_call *call, int result)
 		.weight = rate->weight,
 	};
 	memcpy(hw->now.parent, rate->parent, sizeof(hw->now.parent));
-	vio_hw_resume(hw, result);
+	vio_hw_resume(hw, 0);
 }
 
 static int read_values(struct vio_limit_hw *hw)

@@ -126,11 +126,16 @@ static int check_idle(const struct vio_limit_hw *hw, struct vio_error *err)
 	return 0;
 }
 
-/* Software enforces what it enforces without the back end; if it is still there. */
+/*
+ * Software enforces what it enforces without the back end; if it is still there, and
+ * was not configured since: that took it back already.
+ */
 static int take_back(struct vio_limit_hw *hw, struct vio_error *err)
 {
-	const int ret = hw->is_attached ? vio_limit_set_offload(hw->limit, 0, err) : 0;
+	int ret = 0;
 
+	if (hw->is_attached)
+		ret = vio_limit_set_offload(hw->limit, 0, hw->generation, err);
 	return ret == -ESTALE ? 0 : ret;
 }
 
@@ -191,11 +196,13 @@ int vio_limit_hw_attach(struct vio_limit_hw *hw, struct vio_limit *limit,
 			vio_limit_hw_done_fn done, void *opaque, struct vio_error *err)
 {
 	struct vio_limit_params params = VIO_LIMIT_PARAMS_INIT;
+	uint64_t generation;
 	int ret;
 
 	ret = check_attach(hw, limit, needed, report, err);
 	if (ret)
 		return ret;
+	generation = vio_limit_get_generation(limit);
 	(void)vio_limit_read_params(limit, &params); /* its size is right */
 	ret = vio_hw_choose(hw, &params, needed, err);
 	if (!ret)
@@ -203,6 +210,7 @@ int vio_limit_hw_attach(struct vio_limit_hw *hw, struct vio_limit *limit,
 	if (ret)
 		return ret;
 	hw->next_limit = limit;
+	hw->generation = generation;
 	hw->caller_report = report;
 	hw->previous_fields = hw->set_fields;
 	hw->is_changing = 0;

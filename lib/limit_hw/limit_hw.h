@@ -20,8 +20,10 @@
 #include "vf/host.h"
 
 #define VIO_HW_NAME_BYTES 128u
-#define VIO_HW_NODE_BYTES VIO_DEVLINK_NAME_BYTES
-#define VIO_HW_MBPS       UINT64_C(125000) /* bytes a second of 1 Mbit/s */
+/* Fits into a line of vio_error beside what went wrong. */
+#define VIO_HW_REMEDY_BYTES 88u
+#define VIO_HW_NODE_BYTES   VIO_DEVLINK_NAME_BYTES
+#define VIO_HW_MBPS         UINT64_C(125000) /* bytes a second of 1 Mbit/s */
 
 /* What is there of each ceiling; what sends has the first alone. */
 enum { VIO_HW_READS, VIO_HW_WRITES, VIO_HW_N_WAYS };
@@ -43,14 +45,13 @@ struct vio_hw_kind {
 	void (*release)(struct vio_limit_hw *hw);
 	/*
 	 * 0: vio_hw_resume() will be called, in dispatch; or why nothing was begun.
-	 * A read fills now and known.
+	 * A read fills now and known, and one that fails leaves both.
 	 */
 	int (*read)(struct vio_limit_hw *hw);
 	int (*set)(struct vio_limit_hw *hw, uint32_t fields,
 		   const struct vio_hw_values *values);
 	int (*add)(struct vio_limit_hw *hw);    /* its node; NULL: has none */
 	int (*remove)(struct vio_limit_hw *hw); /* likewise */
-	uint32_t is_certain; /* 1: what is known can be set; no driver decides */
 };
 
 extern const struct vio_hw_kind vio_hw_vf, vio_hw_devlink, vio_hw_cgroup;
@@ -105,20 +106,24 @@ struct vio_limit_hw {
 	struct vio_limit_hw_caps caps;
 	struct vio_hw_plan plan;
 
-	uint32_t known; /* fields of the latest read */
+	uint32_t known; /* fields of the latest read; 0: now is of before it */
 	struct vio_hw_values now;
+	uint32_t is_certain; /* 1: they show that what is known can be set */
 
 	/* Of the opening. */
 	uint32_t to_try;
-	uint32_t trying;       /* the field under way */
-	uint32_t is_restoring; /* what a trial changed */
-	uint32_t is_made;      /* its node */
+	uint32_t trying;                  /* the field under way */
+	uint32_t is_tried;                /* a trial may have changed what is there */
+	uint32_t is_restoring;            /* which is put back next */
+	uint32_t is_made;                 /* its node */
+	char remedy[VIO_HW_REMEDY_BYTES]; /* what a trial may leave, and a way back */
 
 	/* Of the limit that is attached, or being so. */
 	struct vio_limit *limit;
+	uint64_t generation; /* of its parameters that were chosen from */
 	uint32_t is_attached;
 	uint32_t set_fields;         /* of what is not as before */
-	struct vio_hw_values before; /* the first limit was attached */
+	struct vio_hw_values before; /* each field was set first, by trials too */
 
 	/* Of an attaching under way. */
 	struct vio_limit *next_limit;

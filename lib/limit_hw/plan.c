@@ -32,7 +32,7 @@ static void task_run(struct vio_task *task)
 static void note_failure(struct vio_limit_hw *hw, const char *what, int ret)
 {
 	struct vio_hw_plan *plan = &hw->plan;
-	const char *why = strerrordesc_np(-ret);
+	const char *why = vio_explain(ret);
 	char text[VIO_ERROR_TEXT_BYTES];
 
 	if (!plan->result) {

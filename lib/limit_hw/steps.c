@@ -5,8 +5,10 @@
  * taken away, so that it is nobody's never.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "core/bits.h"
+#include "core/error.h"
 #include "core/params.h"
 #include "limit/node.h"
 #include "limit_hw/limit_hw.h"
@@ -43,10 +45,11 @@ static int begin_remove(struct vio_limit_hw *hw)
 static int end_first_read(struct vio_limit_hw *hw, int result)
 {
 	const uint32_t shown =
-		hw->kind->is_certain ? hw->known : vio_hw_find_set(&hw->now, hw->known);
+		hw->is_certain ? hw->known : vio_hw_find_set(&hw->now, hw->known);
 
 	if (result)
 		return result;
+	hw->before = hw->now;
 	if (!(hw->flags & VIO_LIMIT_HW_NO_TRIALS)) {
 		hw->to_try = hw->known;
 		return 0;
@@ -70,36 +73,95 @@ static struct vio_hw_values choose_trial(const struct vio_limit_hw *hw)
 static int begin_trial(struct vio_limit_hw *hw)
 {
 	struct vio_hw_values values;
+	int ret;
 
 	if (hw->is_restoring)
-		return hw->kind->set(hw, hw->trying, &hw->now);
+		return hw->kind->set(hw, hw->trying, &hw->before);
 	if (!hw->to_try)
 		return VIO_HW_SKIP;
 	hw->trying = hw->to_try & -hw->to_try;
 	values = choose_trial(hw);
-	return hw->kind->set(hw, hw->trying, &values);
+	ret = hw->kind->set(hw, hw->trying, &values);
+	if (!ret)
+		hw->is_tried =
+			vio_hw_compare(hw, &values, &hw->before, hw->trying) != 0;
+	return ret;
 }
 
 /* How drivers say that they have no such thing, or not now: igb without a link. */
 static int is_refusal(int result)
 {
-	return result == -EOPNOTSUPP || result == -EINVAL || result == -ERANGE;
+	switch (result) {
+	case -EOPNOTSUPP:
+	case -EINVAL:
+	case -ERANGE:
+	case -EPROTONOSUPPORT: /* mlx4, of a minimum */
+	case -VIO_KERNEL_ENOTSUPP:
+		return 1;
+	default:
+		return 0;
+	}
 }
 
 static int end_trial(struct vio_limit_hw *hw, int result)
 {
-	const struct vio_hw_values tried = choose_trial(hw);
 	const int was_restoring = (int)hw->is_restoring;
 
 	hw->is_restoring = 0;
 	if (result && (was_restoring || !is_refusal(result)))
 		return result;
 	hw->to_try &= ~hw->trying;
+	if (!result)
+		hw->caps.fields |= hw->trying;
 	if (result || was_restoring)
-		return VIO_HW_AGAIN;
-	hw->caps.fields |= hw->trying;
-	hw->is_restoring = vio_hw_compare(hw, &tried, &hw->now, hw->trying) != 0;
+		hw->is_tried = 0;
+	hw->is_restoring = hw->is_tried;
 	return VIO_HW_AGAIN;
+}
+
+/*
+ * An opening may fail after a trial that set something, or of which the answer was
+ * lost: then only a look tells.
+ */
+static int begin_read_tried(struct vio_limit_hw *hw)
+{
+	return hw->is_tried ? begin_read(hw) : VIO_HW_SKIP;
+}
+
+static int end_read_tried(struct vio_limit_hw *hw, int result)
+{
+	if (!result)
+		hw->is_tried =
+			vio_hw_compare(hw, &hw->now, &hw->before, hw->trying) != 0;
+	return result;
+}
+
+static int begin_untry(struct vio_limit_hw *hw)
+{
+	if (!hw->is_tried)
+		return VIO_HW_SKIP;
+	return hw->kind->set(hw, hw->trying, &hw->before);
+}
+
+static int end_untry(struct vio_limit_hw *hw, int result)
+{
+	if (!result)
+		hw->is_tried = 0;
+	return result;
+}
+
+/* What went wrong is cut rather than this. */
+static int begin_tell_tried(struct vio_limit_hw *hw)
+{
+	struct vio_hw_plan *plan = &hw->plan;
+	char text[VIO_ERROR_TEXT_BYTES];
+
+	if (!hw->is_tried)
+		return VIO_HW_SKIP;
+	memcpy(text, plan->err.text, sizeof(text));
+	vio_fail(&plan->err, plan->result, "%.136s; a trial may be left: %s", text,
+		 hw->remedy);
+	return VIO_HW_SKIP;
 }
 
 static const struct vio_hw_step opening_steps[] = {
@@ -108,19 +170,22 @@ static const struct vio_hw_step opening_steps[] = {
 	{ "trying", begin_trial, end_trial },
 };
 
-static const struct vio_hw_step removing_steps[] = {
+static const struct vio_hw_step unopening_steps[] = {
+	{ "reading", begin_read_tried, end_read_tried },
+	{ "undoing the trial", begin_untry, end_untry },
+	{ "", begin_tell_tried, NULL },
 	{ "removing the node", begin_remove, NULL },
 };
 
-static const struct vio_hw_list removing = {
-	.steps = removing_steps,
-	.n = VIO_ARRAY_SIZE(removing_steps),
+static const struct vio_hw_list unopening = {
+	.steps = unopening_steps,
+	.n = VIO_ARRAY_SIZE(unopening_steps),
 };
 
 const struct vio_hw_list vio_hw_opening = {
 	.steps = opening_steps,
 	.n = VIO_ARRAY_SIZE(opening_steps),
-	.undo = &removing,
+	.undo = &unopening,
 	.ends_it = VIO_HW_GOES_IF_FAILS,
 };
 
@@ -131,6 +196,8 @@ static int end_read_previous(struct vio_limit_hw *hw, int result)
 	hw->previous = hw->now;
 	if (!hw->is_attached)
 		hw->before = hw->now;
+	else
+		vio_hw_copy(&hw->before, &hw->now, ~hw->set_fields);
 	/* Of an earlier attaching, and not of this one. */
 	vio_hw_copy(&hw->wanted, &hw->before, hw->set_fields & ~hw->wanted_fields);
 	hw->set_fields |= hw->wanted_fields;
@@ -217,14 +284,23 @@ static void find_held(struct vio_limit_hw *hw)
 		report->held &= ~VIO_LIMIT_HW_CEILING_OPS;
 }
 
-/* What the tree refuses, software goes on with. */
+/*
+ * What the tree refuses, software goes on with: the back end may have the ceiling of
+ * before a change that came while it was set.
+ */
 static void offload(struct vio_limit_hw *hw)
 {
 	uint32_t dimensions;
+	int ret = 0;
 
 	find_held(hw);
 	dimensions = find_offload(hw->report.held);
-	if (dimensions && vio_limit_set_offload(hw->limit, dimensions, NULL))
+	if (dimensions)
+		ret = vio_limit_set_offload(hw->limit, dimensions, hw->generation,
+					    NULL);
+	else if (vio_limit_get_generation(hw->limit) != hw->generation)
+		ret = -ESTALE;
+	if (ret)
 		hw->report.held &= ~(CEILINGS | BYTES);
 }
 
@@ -267,6 +343,18 @@ const struct vio_hw_list vio_hw_attaching = {
 	.end = end_attaching,
 };
 
+/*
+ * What is left as it is may have been changed since it was attached, and yet have to be
+ * sent along with the rest.
+ */
+static int begin_read_anew(struct vio_limit_hw *hw)
+{
+	if (!hw->set_fields)
+		return VIO_HW_SKIP;
+	hw->known = 0;
+	return begin_read(hw);
+}
+
 static int begin_set_before(struct vio_limit_hw *hw)
 {
 	hw->wanted = hw->before;
@@ -279,6 +367,7 @@ static int begin_verify_before(struct vio_limit_hw *hw)
 }
 
 static const struct vio_hw_step closing_steps[] = {
+	{ "reading", begin_read_anew, NULL },
 	{ "restoring", begin_set_before, NULL },
 	{ "reading back", begin_verify_before, end_verify },
 	{ "removing the node", begin_remove, NULL },

@@ -28,8 +28,11 @@ static int find_interface(struct vio_limit_hw *hw,
 		ret = vio_setting_explain_missing(params->host, &params->pf);
 	if (ret)
 		return vio_fail(err, ret, "%s: the PF's network interface: %s",
-				hw->name, strerrordesc_np(-ret));
+				hw->name, vio_explain(ret));
 	hw->netlink.ifindex = pf.ifindex;
+	snprintf(hw->remedy, sizeof(hw->remedy),
+		 "min_tx_rate 1 (ip link set dev %s vf %u min_tx_rate 0 undoes it)",
+		 pf.netdev, params->vf_index);
 	*out_mbps = pf.link_mbps;
 	return 0;
 }
@@ -74,6 +77,10 @@ static void read_done(struct vio_netlink_call *call, int result)
 {
 	struct vio_limit_hw *hw = hw_of(call);
 
+	if (result) {
+		vio_hw_resume(hw, result);
+		return;
+	}
 	hw->known = 0;
 	hw->now = (struct vio_hw_values){
 		.bytes = { call->vf.max_tx_mbps * VIO_HW_MBPS },
@@ -83,7 +90,7 @@ static void read_done(struct vio_netlink_call *call, int result)
 		hw->known |= VIO_LIMIT_HW_CEILING_BYTES;
 	if (call->vf.fields & VIO_NETLINK_MIN_RATE)
 		hw->known |= VIO_LIMIT_HW_ASSURED_BYTES;
-	vio_hw_resume(hw, result);
+	vio_hw_resume(hw, 0);
 }
 
 static int read_values(struct vio_limit_hw *hw)
@@ -105,6 +112,8 @@ set_values(struct vio_limit_hw *hw, uint32_t fields, const struct vio_hw_values 
 
 	if (fields & VIO_LIMIT_HW_CEILING_BYTES)
 		max = values->bytes[0];
+	else if (!(hw->known & VIO_LIMIT_HW_CEILING_BYTES))
+		return -ENODATA; /* rather than an end to a maximum of another's */
 	vf->fields = VIO_NETLINK_MAX_RATE;
 	vf->max_tx_mbps = (uint32_t)(max / VIO_HW_MBPS);
 	if (fields & VIO_LIMIT_HW_ASSURED_BYTES) {

@@ -162,10 +162,13 @@ static struct reply answer_setlink(struct part attrs)
 {
 	const struct part list = find(attrs, IFLA_VFINFO_LIST);
 	const int ret = begin_set();
+	struct reply reply;
 
 	if (ret)
 		return make_error(ret < 0 ? ret : 0);
-	return make_error(set_vf(find(list, IFLA_VF_INFO)));
+	reply = make_error(set_vf(find(list, IFLA_VF_INFO)));
+	return fake_rates.n_sets == fake_rates.lose_at ? begin(NLMSG_DONE, "", 0)
+						       : reply;
 }
 
 static uint32_t put_vf(struct reply *reply, uint32_t index)
@@ -363,6 +366,8 @@ static int rates_netlink(void *opaque, int protocol, uint32_t groups)
 
 	if (groups)
 		return base.netlink(opaque, protocol, groups);
+	if (++fake_rates.n_sockets == fake_rates.fail_socket_at)
+		return -EMFILE;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		return -errno;
 	assert_true(pair[0] < FDS_MAX);

@@ -49,6 +49,9 @@ struct fake_rates {
 	uint32_t fail_at; /* 0: none */
 	int fail_code;    /* negative */
 	uint32_t idle_at; /* says yes and does nothing; 0: none */
+	uint32_t lose_at; /* of a VF: does it, and the answer is nonsense; 0: none */
+	uint32_t n_sockets;
+	uint32_t fail_socket_at; /* too many open files; 0: none */
 	uint32_t n_reads;
 	uint32_t fail_read_at;
 	int fail_read_code; /* 0: nonsense */

@@ -75,9 +75,10 @@ struct vio_limit_hw;
 
 /**
  * Set nothing to find out. Where the kernel tells a driver's abilities only by its
- * answer, the field is then in @c untried. Without the flag each field is set to the
- * value that it has; a minimum rate of a VF, where it is 0, to 1 Mbit/s and back, since
- * drivers without one (igb, ixgbe) take 0.
+ * answer, the field is then in @c untried; so are those of a disk that has no line in
+ * io.max, which may be no disk. What is untried is not attached. Without the flag each
+ * field is set to the value that it has; a minimum rate of a VF, where it is 0, to
+ * 1 Mbit/s and back, since drivers without one (igb, ixgbe) take 0.
  */
 #define VIO_LIMIT_HW_NO_TRIALS (1u << 0)
 /** Make the devlink node, and remove it when the back end is closed. */
@@ -164,7 +165,8 @@ typedef void (*vio_limit_hw_done_fn)(void *opaque, int result,
 
 /**
  * Open a back end and find out what it can hold. What it holds is as before when
- * @p done is called, and nothing is promised yet.
+ * @p done is called, also where that fails, and nothing is promised yet. If a trial
+ * could not be undone, the line says what may be left and how to undo it by hand.
  * @param ctx       gives memory and events; not NULL. With VIO_LIMIT_HW_VF the host's
  * @param params    copied, with what it points to but the host
  * @param[out] out  of no use until @p done; if that fails it is gone by then
@@ -174,10 +176,10 @@ typedef void (*vio_limit_hw_done_fn)(void *opaque, int result,
  * @return 0: under way; -EINVAL: a field out of its range, named in err; -EOPNOTSUPP:
  * the context has neither io_uring nor a lent thread; -E2BIG: see @ref abi; -ENOMEM;
  * -ECHILD. @p done: 0, also where it can hold nothing; -ENODEV: no such VF, port, node
- * or disk; -EOPNOTSUPP: no network interface, no devlink in this kernel, or no io.max
- * in the cgroup; a build without libnl (VF); -EEXIST: there is such a node; -EBADMSG:
- * the kernel's answer made no sense; -EPERM, -EACCES; -ENOBUFS: an answer was lost; or
- * what else the kernel answered.
+ * or disk, of which only a trial tells; -EOPNOTSUPP: no network interface, no devlink
+ * in this kernel, or no io.max in the cgroup; a build without libnl (VF); -EEXIST:
+ * there is such a node; -EBADMSG: the kernel's answer made no sense; -EPERM, -EACCES;
+ * -ENOBUFS: an answer was lost; or what else the kernel answered.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int
@@ -186,8 +188,8 @@ vio_limit_hw_open(struct vio_ctx *ctx, const struct vio_limit_hw_params *params,
 		  struct vio_error *err);
 
 /**
- * Close a back end: detach what is attached, remove the node that was made, then
- * free it. It is gone when @p done is called, whatever the result.
+ * Close a back end: detach what is attached, as vio_limit_hw_detach(), remove the node
+ * that was made, then free it. It is gone when @p done is called, whatever the result.
  * @param hw      opened
  * @param done    called once if the call returns 0
  * @param opaque  first argument of @p done
@@ -222,8 +224,9 @@ vio_limit_hw_read_caps(const struct vio_limit_hw *hw, struct vio_limit_hw_caps *
  * know: for an assured rate that is left to it or that a parent gives, and where the
  * limit has children to share it out to. Have the children before the back end.
  *
- * After vio_limit_configure() software enforces all of the limit again; attaching it
- * once more brings the change to the back end.
+ * After vio_limit_configure() software enforces all of the limit again, and if that
+ * was called before @p done too: then the report has the rates of before it as set, and
+ * no rate as held. Attaching the limit once more brings the change to the back end.
  * @param hw              opened; if another limit is attached: -EBUSY
  * @param limit           stays until it is detached
  * @param needed          VIO_LIMIT_HW_ fields that must be set; others of the limit
@@ -238,7 +241,8 @@ vio_limit_hw_read_caps(const struct vio_limit_hw *hw, struct vio_limit_hw_caps *
  * that the limit does not have, or report too short; or its tree has changed so that
  * software cannot take the limit back: configure it first; -EBUSY: an operation is
  * under way, or see above; -ECHILD. @p done: 0; -EIO: read back otherwise; or what the
- * kernel answered: all is as before, or the line says what could not be put back.
+ * kernel answered, -524 (its own ENOTSUPP) too: all is as before, or the line says what
+ * could not be put back.
  * @par Threads  One per context.
  */
 VIO_API VIO_MUST_CHECK int
@@ -248,7 +252,10 @@ vio_limit_hw_attach(struct vio_limit_hw *hw, struct vio_limit *limit, uint32_t n
 
 /**
  * Give a limit back to software, which enforces all of it from this call on, and
- * then the back end what it held before.
+ * then the back end what it held before. Values are read first, since the kernel takes
+ * a VF's minimum only together with a maximum: a maximum that the limit does not have
+ * stays as it is by then. If it cannot be read, the minimum stays too, and the line
+ * says so.
  * @param hw      with a limit attached
  * @param done    called once if the call returns 0
  * @param opaque  first argument of @p done

@@ -226,7 +226,8 @@ static void what_hardware_enforces_is_not_charged_until_the_next_change(void **s
 	struct vio_limit *limit = limit_of_bytes(1000, 1000);
 
 	(void)state;
-	assert_int_equal(vio_limit_set_offload(limit, 1u << VIO_NODE_BYTES, NULL), 0);
+	assert_int_equal(vio_limit_set_offload(limit, 1u << VIO_NODE_BYTES, 0, NULL),
+			 0);
 	assert_int_equal(vio_limit_read_params(limit, &params), 0);
 	assert_int_equal(params.bytes_per_sec, 1000);
 	for (int i = 0; i < 3; i++) {

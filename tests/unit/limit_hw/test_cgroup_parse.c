@@ -29,7 +29,7 @@ static void the_line_of_the_device_counts(void **state)
 	assert_int_equal(
 		parse("8:160 rbps=1\n8:1 rbps=2\n18:16 rbps=3\n"
 		      "8:16 rbps=20 wbps=max riops=40 wiops=50\n8:17 rbps=4\n"),
-		0);
+		1);
 	assert_int_equal(found.bytes[VIO_HW_READS], 20);
 	assert_int_equal(found.bytes[VIO_HW_WRITES], 0);
 	assert_int_equal(found.ops[VIO_HW_READS], 40);
@@ -49,17 +49,26 @@ static void no_line_is_no_limit(void **state)
 	}
 }
 
+static void a_line_without_rates_is_a_line(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("8:17 rbps=4\n8:16 rbps=max"), 1);
+	assert_int_equal(found.bytes[VIO_HW_READS], 0);
+	assert_int_equal(parse("8:16 \n8:17 rbps=4\n"), 1);
+	assert_int_equal(found.bytes[VIO_HW_READS], 0);
+}
+
 static void keys_of_later_kernels_are_passed_over(void **state)
 {
 	(void)state;
-	assert_int_equal(parse("8:16 idle=3 rbps=5 latency=x  x"), 0);
+	assert_int_equal(parse("8:16 idle=3 rbps=5 latency=x  x"), 1);
 	assert_int_equal(found.bytes[VIO_HW_READS], 5);
 }
 
 static void the_largest_number_is_read_and_no_larger_one(void **state)
 {
 	(void)state;
-	assert_int_equal(parse("8:16 wiops=18446744073709551615"), 0);
+	assert_int_equal(parse("8:16 wiops=18446744073709551615"), 1);
 	assert_true(found.ops[VIO_HW_WRITES] == UINT64_MAX);
 	assert_int_equal(parse("8:16 wiops=18446744073709551616"), -EBADMSG);
 	assert_int_equal(parse("8:16 wiops=99999999999999999999"), -EBADMSG);
@@ -83,6 +92,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_line_of_the_device_counts),
 		cmocka_unit_test(no_line_is_no_limit),
+		cmocka_unit_test(a_line_without_rates_is_a_line),
 		cmocka_unit_test(keys_of_later_kernels_are_passed_over),
 		cmocka_unit_test(the_largest_number_is_read_and_no_larger_one),
 		cmocka_unit_test(what_is_no_number_is_refused_and_changes_nothing),

@@ -152,6 +152,25 @@ static void a_refusal_leaves_all_as_it_was(void **state)
 	end(hw, limit);
 }
 
+static void a_refusal_that_has_no_name_is_told_in_words(void **state)
+{
+	static const struct {
+		int code;
+		char words[24];
+	} refusals[] = { { -524, "not supported" }, { -4095, "without a name" } };
+	struct vio_limit *limit = create_limit(8 * MBPS, 0, 0);
+	struct vio_limit_hw *hw = create_port();
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		fake_rates.fail_at = fake_rates.n_sets + 1;
+		fake_rates.fail_code = refusals[i].code;
+		assert_int_equal(attach_hw(hw, limit, CEILING), refusals[i].code);
+		assert_non_null(strstr(scene.err.text, refusals[i].words));
+	}
+	end(hw, limit);
+}
+
 /* The kernel sets one after the other, and stops where it fails. */
 static void a_refusal_half_way_is_put_back(void **state)
 {
@@ -472,6 +491,7 @@ int main(void)
 		TEST(rates_that_cross_once_rounded_are_refused),
 		TEST(what_the_limit_does_not_limit_is_left_as_it_is),
 		TEST(a_refusal_leaves_all_as_it_was),
+		TEST(a_refusal_that_has_no_name_is_told_in_words),
 		TEST(a_refusal_half_way_is_put_back),
 		TEST(a_yes_that_does_nothing_is_found_out),
 		TEST(a_yes_of_the_kernel_that_does_nothing_is_found_out),

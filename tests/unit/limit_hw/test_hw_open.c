@@ -141,7 +141,28 @@ static void a_cgroup_tells_both_ceilings(void **state)
 	assert_int_equal(close_hw(hw), 0);
 }
 
-static void a_cgroup_without_trials_is_certain(void **state)
+/* The kernel writes lines for those alone that have a limit: is there such a disk? */
+static void a_disk_without_a_line_is_untried(void **state)
+{
+	static const char *const texts[] = { "", "8:160 rbps=5\n8:1 rbps=7\n" };
+	struct vio_limit_hw_params params = cgroup_params();
+
+	(void)state;
+	params.flags |= VIO_LIMIT_HW_NO_TRIALS;
+	for (size_t i = 0; i < 2; i++) {
+		fake_rates.io_text = texts[i];
+		assert_int_equal(close_hw(create_hw(params)), 0);
+		assert_int_equal(scene.caps.fields, 0);
+		assert_int_equal(scene.caps.untried, CEILING | OPS);
+	}
+	assert_int_equal(fake_rates.n_sets, 0);
+	/* A trial tells. */
+	assert_int_equal(close_hw(create_hw(cgroup_params())), 0);
+	assert_int_equal(scene.caps.fields, CEILING | OPS);
+	assert_int_equal(scene.caps.untried, 0);
+}
+
+static void a_disk_with_a_line_is_certain_without_trials(void **state)
 {
 	struct vio_limit_hw_params params = cgroup_params();
 	struct vio_limit_hw *hw;
@@ -150,6 +171,7 @@ static void a_cgroup_without_trials_is_certain(void **state)
 	params.flags |= VIO_LIMIT_HW_NO_TRIALS | VIO_LIMIT_HW_WRITES;
 	hw = create_hw(params);
 	assert_int_equal(scene.caps.fields, CEILING | OPS);
+	assert_int_equal(scene.caps.untried, 0);
 	assert_int_equal(scene.caps.is_each_way, 1);
 	assert_int_equal(fake_rates.n_sets, 0);
 	assert_int_equal(close_hw(hw), 0);
@@ -283,7 +305,8 @@ int main(void)
 		TEST(a_node_that_was_there_stays),
 		TEST(a_node_goes_if_its_opening_fails),
 		TEST(a_cgroup_tells_both_ceilings),
-		TEST(a_cgroup_without_trials_is_certain),
+		TEST(a_disk_without_a_line_is_untried),
+		TEST(a_disk_with_a_line_is_certain_without_trials),
 		TEST(a_cgroup_without_the_file_is_told),
 		TEST(a_cgroup_file_that_is_broken_is_told),
 		TEST(fields_out_of_range_are_named),

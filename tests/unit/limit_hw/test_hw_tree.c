@@ -102,6 +102,81 @@ static void a_limit_that_software_cannot_take_back_stays(void **state)
 	assert_int_equal(vio_limit_destroy(root), 0);
 }
 
+static void configure(struct vio_limit *limit, uint64_t bytes, uint64_t assured_bytes)
+{
+	struct vio_limit_params params = VIO_LIMIT_PARAMS_INIT;
+
+	params.bytes_per_sec = bytes;
+	params.assured_bytes_per_sec = assured_bytes;
+	assert_int_equal(vio_limit_configure(limit, &params, 0, NULL), 0);
+}
+
+/* Attaches a limit that is given @bytes before the back end is done. */
+static void attach_changing(struct vio_limit_hw *hw, struct vio_limit *limit,
+			    uint64_t bytes, uint64_t assured_bytes)
+{
+	scene.report = (struct vio_limit_hw_report)VIO_LIMIT_HW_REPORT_INIT;
+	assert_int_equal(vio_limit_hw_attach(hw, limit, 0, &scene.report, scene_told,
+					     &scene, NULL),
+			 0);
+	configure(limit, bytes, assured_bytes);
+	assert_int_equal(scene_wait(0), 0);
+}
+
+/* The back end has the ceiling before, which is ten times the new one. */
+static void a_limit_configured_while_it_is_attached_stays_with_software(void **state)
+{
+	struct vio_limit *limit = create_limit(1000 * MBPS, 0, 0);
+	struct vio_limit_hw *hw = create_port();
+
+	(void)state;
+	attach_changing(hw, limit, 100 * MBPS, 0);
+	assert_int_equal(scene.report.set, CEILING);
+	assert_int_equal(scene.report.held, 0);
+	assert_int_equal(scene.report.bytes_per_sec, 1000 * MBPS);
+	assert_int_equal(limit->offload, 0);
+	assert_int_equal(attach_hw(hw, limit, CEILING), 0);
+	assert_int_equal(scene.report.held, CEILING);
+	assert_int_equal(fake_rates.rates[0].max, 100 * MBPS);
+	assert_int_equal(limit->offload, 1u << VIO_NODE_BYTES);
+	/* Attaching it again is no other. */
+	attach_changing(hw, limit, 50 * MBPS, 0);
+	assert_int_equal(scene.report.held, 0);
+	assert_int_equal(limit->offload, 0);
+	end(hw, limit);
+	assert_int_equal(fake_rates.rates[0].max, 0);
+}
+
+/* Nor is what was never to be left to hardware called held. */
+static void an_assured_rate_configured_meanwhile_is_not_held(void **state)
+{
+	struct vio_limit *limit = create_limit(0, 0, 2 * MBPS);
+	struct vio_limit_hw *hw = create_port();
+
+	(void)state;
+	assert_int_equal(attach_hw(hw, limit, ASSURED), 0);
+	assert_int_equal(scene.report.held, ASSURED);
+	attach_changing(hw, limit, 0, 3 * MBPS);
+	assert_int_equal(scene.report.set, ASSURED);
+	assert_int_equal(scene.report.held, 0);
+	end(hw, limit);
+}
+
+/* What one back end holds is not taken away by another that has an older limit. */
+static void a_back_end_takes_back_only_what_it_holds(void **state)
+{
+	struct vio_limit *limit = create_limit(8 * MBPS, 0, 0);
+	struct vio_limit_hw *port = create_port(), *disk = create_hw(cgroup_params());
+
+	(void)state;
+	assert_int_equal(attach_hw(disk, limit, CEILING), 0);
+	configure(limit, 4 * MBPS, 0);
+	assert_int_equal(attach_hw(port, limit, CEILING), 0);
+	assert_int_equal(close_hw(disk), 0);
+	assert_int_equal(limit->offload, 1u << VIO_NODE_BYTES);
+	end(port, limit);
+}
+
 /* Against the manual; a lease keeps its memory. */
 static void a_limit_that_is_destroyed_meanwhile_is_let_go(void **state)
 {
@@ -181,6 +256,9 @@ int main(void)
 		TEST(a_child_with_an_assured_rate_is_charged_for_all_the_same),
 		TEST(a_limit_with_children_shares_its_ceiling_out_all_the_same),
 		TEST(a_limit_that_software_cannot_take_back_stays),
+		TEST(a_limit_configured_while_it_is_attached_stays_with_software),
+		TEST(an_assured_rate_configured_meanwhile_is_not_held),
+		TEST(a_back_end_takes_back_only_what_it_holds),
 		TEST(a_limit_that_is_destroyed_meanwhile_is_let_go),
 		TEST(assured_operations_stay_with_software),
 		TEST(leases_of_a_bound_limit_are_charged_for_the_rest),
