@@ -95,7 +95,7 @@ static int open_timer(struct vio_limit_timer *timer, struct vio_error *err)
 	timer->event.fd = sys->timerfd_create(sys->opaque, CLOCK_MONOTONIC);
 	if (timer->event.fd < 0)
 		return vio_fail(err, timer->event.fd, "limit timer: no timerfd: %s",
-				strerrordesc_np(-timer->event.fd));
+				vio_explain(timer->event.fd));
 	/* At once, for those who wait already. */
 	ret = set_timer(timer, 0);
 	if (!ret)
@@ -103,7 +103,7 @@ static int open_timer(struct vio_limit_timer *timer, struct vio_error *err)
 	if (ret) {
 		sys->close(sys->opaque, timer->event.fd);
 		return vio_fail(err, ret, "limit timer: it cannot be set: %s",
-				strerrordesc_np(-ret));
+				vio_explain(ret));
 	}
 	return 0;
 }

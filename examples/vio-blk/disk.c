@@ -101,6 +101,24 @@ static void prepare_zeros(const struct disk *disk, struct io_uring_sqe *sqe,
 			    (unsigned int)request->left_bytes, request->offset_bytes);
 }
 
+/*
+ * The kernel copies what is in its cache at once. Of a large request it is given a part
+ * at a time, so that what is behind it, of this guest or another, has its turn.
+ */
+static const struct iovec *take_part(struct request *request, unsigned int *out_n)
+{
+	uint64_t room = PART_BYTES;
+	unsigned int n = 0;
+
+	while (n < request->n_data && request->data[n].iov_len <= room)
+		room -= request->data[n++].iov_len;
+	*out_n = n ? n : 1;
+	if (n)
+		return request->data;
+	request->part = (struct iovec){ request->data->iov_base, PART_BYTES };
+	return &request->part;
+}
+
 static const int fallocate_modes[] = {
 	[REQUEST_DISCARD] = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 	[REQUEST_ZERO] = FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE,
@@ -118,17 +136,20 @@ int disk_prepare(const struct disk *disk, struct io_uring *ring,
 		 struct request *request)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+	const struct iovec *data;
+	unsigned int n;
 
 	if (!sqe)
 		return -1;
 	switch (request->kind) {
 	case REQUEST_READ:
-		io_uring_prep_readv(sqe, disk->fd, request->data, request->n_data,
-				    request->offset_bytes);
+		data = take_part(request, &n);
+		io_uring_prep_readv(sqe, disk->fd, data, n, request->offset_bytes);
 		break;
 	case REQUEST_WRITE:
-		io_uring_prep_writev2(sqe, disk->fd, request->data, request->n_data,
-				      request->offset_bytes, write_flags(disk));
+		data = take_part(request, &n);
+		io_uring_prep_writev2(sqe, disk->fd, data, n, request->offset_bytes,
+				      write_flags(disk));
 		break;
 	case REQUEST_WRITE_ZEROS:
 		prepare_zeros(disk, sqe, request);

@@ -18,6 +18,9 @@
 #define ZERO_BYTES (64u << 10)
 #define ZERO_IOV   16u
 
+/* Moved at a time, of a request that is larger. */
+#define PART_BYTES (UINT64_C(1) << 20)
+
 struct disk {
 	const char *path;
 	int fd;

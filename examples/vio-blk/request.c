@@ -267,27 +267,39 @@ void request_advance(struct request *request, uint64_t done_bytes)
 	}
 }
 
+static void zero(struct request *request, uint64_t n_bytes)
+{
+	const struct vio_chain *chain = &request->chain;
+	uint32_t n = iov_slice(in_iov(chain), chain->n_in, request->filled_bytes,
+			       n_bytes, request->own_iov);
+
+	for (uint32_t i = 0; i < n; i++)
+		memset(request->own_iov[i].iov_base, 0, request->own_iov[i].iov_len);
+}
+
 /*
  * The status is the last byte, and the used length counts from the first, so all
  * in between is claimed as written (virtio 1.2, 2.7.8): what was not, such as the
- * rest of a read that failed, is zeroed.
+ * rest of a read that failed, is zeroed. Of a chain that is refused this could be
+ * 4 GiB in a few pages, which nobody pays for: then no more is claimed than was
+ * written, and the driver may not believe what is behind.
  */
-void request_finish(struct request *request)
+uint64_t request_finish(struct request *request)
 {
 	struct vio_chain *chain = &request->chain;
 	const struct iovec *last;
-	uint32_t n;
+	uint64_t rest, written;
 
 	chain->written_bytes = 0;
 	if (!chain->in_bytes)
-		return;
-	n = iov_slice(in_iov(chain), chain->n_in, request->filled_bytes,
-		      in_data_bytes(chain) - request->filled_bytes, request->own_iov);
-	for (uint32_t i = 0; i < n; i++)
-		memset(request->own_iov[i].iov_base, 0, request->own_iov[i].iov_len);
+		return 0;
+	rest = in_data_bytes(chain) - request->filled_bytes;
+	written = rest > ZEROED_MAX ? request->filled_bytes : chain->in_bytes;
+	rest = rest > ZEROED_MAX ? 0 : rest;
+	zero(request, rest);
 	last = &in_iov(chain)[chain->n_in - 1];
 	((uint8_t *)last->iov_base)[last->iov_len - 1] = request->status;
 	/* A chain may have 4 GiB, one more than the used length can say. */
-	chain->written_bytes =
-		chain->in_bytes < UINT32_MAX ? (uint32_t)chain->in_bytes : UINT32_MAX;
+	chain->written_bytes = written < UINT32_MAX ? (uint32_t)written : UINT32_MAX;
+	return rest;
 }

@@ -25,6 +25,9 @@
 /* Of one discard or write-zeroes request, so that none takes long: 1 GiB. */
 #define ZERO_SECTORS_MAX (1u << 21)
 
+/* Zeroed for a request that did not fill what it claims to have: takes 100 us. */
+#define ZEROED_MAX (1u << 20)
+
 struct disk;
 
 enum request_kind {
@@ -57,6 +60,7 @@ struct request {
 	struct bill bill;
 	uint32_t n_data;
 	struct iovec *data;          /* what is left, in own_iov */
+	struct iovec part;           /* of its first piece, if that is too large */
 	struct iovec iov[CHAIN_IOV]; /* the chain's, left as it was popped */
 	struct iovec own_iov[CHAIN_IOV];
 };
@@ -67,7 +71,10 @@ void request_parse(struct request *request, const struct disk *disk);
 /* @done_bytes of what is left were moved by the disk. */
 void request_advance(struct request *request, uint64_t done_bytes);
 
-/* Writes the status into the guest's memory and the chain's written_bytes. */
-void request_finish(struct request *request);
+/*
+ * Writes the status into the guest's memory and the chain's written_bytes; returns how
+ * many bytes it had to zero.
+ */
+uint64_t request_finish(struct request *request);
 
 #endif /* VIO_BLK_REQUEST_H */

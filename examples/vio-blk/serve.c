@@ -35,7 +35,7 @@ static void request_give_back(struct worker *worker, struct request *request)
 /* A chain that is refused is no longer with the device: nothing is owed to it. */
 static void push(struct worker *worker, struct request *request)
 {
-	request_finish(request);
+	worker->turn.bytes += request_finish(request);
 	vio_queue_push(worker->queue, &request->chain, 1);
 	request_give_back(worker, request);
 }
@@ -125,23 +125,6 @@ static void begin(struct worker *worker, struct request *request)
 		submit(worker, request);
 }
 
-static void reap(struct worker *worker)
-{
-	struct io_uring_cqe *cqe;
-
-	while (io_uring_peek_cqe(&worker->ring, &cqe) == 0) {
-		struct request *request = io_uring_cqe_get_data(cqe);
-		int result = cqe->res;
-
-		io_uring_cqe_seen(&worker->ring, cqe);
-		worker->n_in_kernel--;
-		if (disk_complete(request, result))
-			begin(worker, request);
-		else
-			push(worker, request);
-	}
-}
-
 static int may_take(const struct worker *worker)
 {
 	return worker->queue && !worker->stop && !worker->is_latched;
@@ -168,6 +151,38 @@ static int is_round_full(const struct turn *turn, uint64_t bytes_before)
 				  turn->bytes - bytes_before >= ROUND_BYTES);
 }
 
+static uint64_t part_bytes(uint64_t n_bytes)
+{
+	return n_bytes < PART_BYTES ? n_bytes : PART_BYTES;
+}
+
+/* Returns 1 if there may be more: parts of large requests count as new ones do. */
+static int reap(struct worker *worker)
+{
+	struct turn *turn = &worker->turn;
+	uint64_t bytes_before = turn->bytes;
+	struct io_uring_cqe *cqe;
+
+	while (!is_round_full(turn, bytes_before)) {
+		struct request *request;
+		int result;
+
+		if (io_uring_peek_cqe(&worker->ring, &cqe) < 0)
+			return 0;
+		request = io_uring_cqe_get_data(cqe);
+		result = cqe->res;
+		io_uring_cqe_seen(&worker->ring, cqe);
+		worker->n_in_kernel--;
+		if (!disk_complete(request, result)) {
+			push(worker, request);
+			continue;
+		}
+		turn->bytes += part_bytes(request->left_bytes);
+		begin(worker, request);
+	}
+	return 1;
+}
+
 /* Returns 1 if there may be more. */
 static int take_chains(struct worker *worker)
 {
@@ -191,7 +206,7 @@ static int take_chains(struct worker *worker)
 		}
 		request_parse(request, worker->disk);
 		turn->chains++;
-		turn->bytes += request->bill.owed_bytes;
+		turn->bytes += part_bytes(request->bill.owed_bytes);
 		begin(worker, request);
 	}
 	return 1;
@@ -232,8 +247,8 @@ void worker_serve(struct worker *worker)
 	if (worker->queue && !worker->is_latched)
 		vio_queue_set_kicks(worker->queue, 0);
 	for (uint32_t round = 0; more && round < ROUNDS_MAX; round++) {
-		reap(worker);
-		more = take_chains(worker);
+		more = reap(worker);
+		more |= take_chains(worker);
 		serve_line(worker);
 		show(worker);
 		more = more || ask_for_kicks(worker);

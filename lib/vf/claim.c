@@ -239,7 +239,7 @@ static int lock_all(struct claim *claim, const struct vio_journal_record *self,
 		unlock_all(claim);
 		vio_pci_addr_print(&chosen[i]->info.addr, name);
 		return vio_fail(err, ret, "%s: its lease cannot be taken: %s", name,
-				strerrordesc_np(-ret));
+				vio_explain(ret));
 	}
 	return 0;
 }
@@ -294,7 +294,7 @@ static int lock(struct claim *claim, struct vio_error *err)
 		ret = vio_lease_prepare(claim->host);
 	if (ret)
 		return vio_fail(err, ret, "%s: %s", claim->host->run_dir,
-				strerrordesc_np(-ret));
+				vio_explain(ret));
 	for (int i = 0; i < CHOICES_MAX && is_race; i++)
 		ret = choose_and_lock(claim, &self, &is_race, err);
 	return ret;

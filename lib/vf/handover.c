@@ -78,7 +78,7 @@ int vio_vf_detach(struct vio_vf *vf, int socket_fd, struct vio_error *err)
 	ret = send_lease(vf, socket_fd);
 	if (ret)
 		return vio_fail(err, ret, "%s: cannot be handed over: %s", name,
-				strerrordesc_np(-ret));
+				vio_explain(ret));
 	vio_vf_destroy(vf);
 	return 0;
 }
@@ -234,13 +234,13 @@ int vio_vf_attach(struct vio_host *host, int socket_fd, struct vio_vf **out,
 		return vio_fail(err, -ECHILD, "handover: not in a forked child");
 	ret = receive(host->env->sys, socket_fd, &parcel);
 	if (ret)
-		return vio_fail(err, ret, "handover: %s", strerrordesc_np(-ret));
+		return vio_fail(err, ret, "handover: %s", vio_explain(ret));
 	ret = take(host, &parcel, out);
 	/* Another has its lock, or it is another file than it was: no lease of ours. */
 	if (ret == -EBADMSG || ret == -ESTALE || ret == -EBUSY || ret == -EBADF)
 		return vio_fail(err, -EBADMSG, "handover: that is no lease");
 	if (ret)
 		return vio_fail(err, ret, "handover: the lease is not taken over: %s",
-				strerrordesc_np(-ret));
+				vio_explain(ret));
 	return 0;
 }

@@ -262,7 +262,7 @@ int vio_vf_pause(struct vio_vf *vf, uint64_t timeout_ns, vio_vf_done_fn done,
 	ret = open_timer(pause);
 	if (ret) {
 		VIO_DELETE(vf->host->env, pause);
-		return vio_fail(err, ret, "pause: no timer: %s", strerrordesc_np(-ret));
+		return vio_fail(err, ret, "pause: no timer: %s", vio_explain(ret));
 	}
 	vf->waiter = &pause->task;
 	vio_loop_post(vf->host->env->loop, &pause->task);

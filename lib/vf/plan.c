@@ -36,7 +36,7 @@ static void task_run(struct vio_task *task)
 	const int result = plan->result ? plan->result : plan->undo_result;
 
 	if (result && !plan->err.code)
-		vio_plan_fail(plan, result, "%s", strerrordesc_np(-result));
+		vio_plan_fail(plan, result, "%s", vio_explain(result));
 	plan->done(plan, result);
 }
 

@@ -51,7 +51,7 @@ static int read_resize(struct vio_policy *policy, struct vio_policy_pf *pf)
 	if (ret)
 		return vio_fail(policy->err, ret,
 				"claim: a record of a PF cannot be read: %s",
-				strerrordesc_np(-ret));
+				vio_explain(ret));
 	memcpy(pf->owner, record.state ? record.owner : "", record.state ? 64 : 1);
 	return 0;
 }
@@ -80,7 +80,7 @@ static int read_lease(struct vio_policy *policy, struct vio_policy_vf *vf)
 	ret = vio_lease_read(policy->host, &vf->info.addr, &vf->standing, &record);
 	if (ret)
 		return vio_fail(policy->err, ret, "claim: a lease cannot be read: %s",
-				strerrordesc_np(-ret));
+				vio_explain(ret));
 	/* Free, but of a PF whose number of VFs somebody is changing. */
 	if (vf->standing == VIO_LEASE_FREE) {
 		vf->standing = policy->pfs[vf->pf].standing;

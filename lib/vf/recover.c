@@ -225,7 +225,7 @@ static int collect(struct recovery *r, struct vio_error *err)
 		ret = vio_lease_foreach(r->host, add_addr, r);
 	if (ret)
 		return vio_fail(err, ret, "recovery: %s: %s", r->host->run_dir,
-				strerrordesc_np(-ret));
+				vio_explain(ret));
 	return 0;
 }
 

@@ -94,7 +94,7 @@ fail_locked(struct vio_resize *resize, const char *name, int ret, struct vio_err
 		return vio_fail(err, ret, "%s: %s (pid %d) is changing its VFs", name,
 				record.owner, record.pid);
 	return vio_fail(err, ret, "%s: its VFs cannot be locked: %s", name,
-			strerrordesc_np(-ret));
+			vio_explain(ret));
 }
 
 /* What a resize of an earlier boot left has gone with that boot. */
@@ -119,7 +119,7 @@ static int lock_pf(struct vio_resize *resize, struct vio_error *err)
 		ret = vio_lease_prepare(host);
 	if (ret)
 		return vio_fail(err, ret, "%s: %s", host->run_dir,
-				strerrordesc_np(-ret));
+				vio_explain(ret));
 	ret = vio_lease_open_pf(host, &resize->pf.addr, &lease);
 	if (ret)
 		return fail_locked(resize, name, ret, err);
@@ -245,7 +245,7 @@ static int look_at(void *opaque, uint32_t index, const struct vio_pci_addr *vf)
 	look->is_told = ret || standing != VIO_LEASE_FREE;
 	if (ret || standing == VIO_LEASE_FREE)
 		return ret ? vio_fail(look->err, ret, "%s: %s", name,
-				      strerrordesc_np(-ret))
+				      vio_explain(ret))
 			   : 0;
 	if (standing == VIO_LEASE_DEAD)
 		return vio_fail(look->err, -ESTALE,
@@ -269,7 +269,7 @@ static int check_others(const struct vio_resize *resize, struct vio_error *err)
 		return ret;
 	vio_pci_addr_print(&resize->pf.addr, name);
 	return vio_fail(err, ret, "%s: its VFs cannot be told: %s", name,
-			strerrordesc_np(-ret));
+			vio_explain(ret));
 }
 
 int vio_resize_prepare(struct vio_resize *resize, const struct vio_pci_addr *pf,

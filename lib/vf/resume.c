@@ -136,7 +136,7 @@ static int take_lease(struct vio_resume *resume, const struct vio_pci_info *to,
 	if (ret)
 		return vio_fail(err, ret == -EBADMSG ? -EBUSY : ret,
 				"%s: its lease cannot be taken: %s", name,
-				strerrordesc_np(-ret));
+				vio_explain(ret));
 	record = &lease->record;
 	if (record->state && record->state != VIO_JOURNAL_FREE) {
 		vio_lease_close(lease);
@@ -233,7 +233,7 @@ check_pf(struct vio_host *host, const struct vio_pci_addr *pf, struct vio_error 
 	vio_pci_addr_print(pf, name);
 	ret = vio_lease_read_pf(host, pf, &standing, &record);
 	if (ret)
-		return vio_fail(err, ret, "%s: %s", name, strerrordesc_np(-ret));
+		return vio_fail(err, ret, "%s: %s", name, vio_explain(ret));
 	if (standing != VIO_LEASE_FREE)
 		return vio_fail(err, -EBUSY,
 				"%s: its number of VFs is being changed, or to be "
@@ -272,7 +272,7 @@ prepare(struct vio_resume *resume, const struct vio_pci_addr *to, struct vio_err
 
 	if (found && found != -ENODEV)
 		return vio_fail(err, found, "resume: the VFs of its PF: %s",
-				strerrordesc_np(-found));
+				vio_explain(found));
 	/* At the old address may be a function by now that is not of this lease. */
 	resume->give_back = !found && is_same(&place, &vf->info.addr)
 				    ? &vio_plan_undo_all

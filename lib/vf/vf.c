@@ -211,5 +211,5 @@ int vio_host_foreach_lease(struct vio_host *host,
 
 	if (!ret || walk.is_told)
 		return ret;
-	return vio_fail(err, ret, "%s: %s", host->run_dir, strerrordesc_np(-ret));
+	return vio_fail(err, ret, "%s: %s", host->run_dir, vio_explain(ret));
 }

@@ -9,6 +9,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <linux/virtio_blk.h>
@@ -382,6 +384,85 @@ static void what_a_file_system_cannot_do_is_written_and_paid_for(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, create, destroy)
 
+/* 2 MiB in a few pages, for nothing: what is not written is not claimed. */
+static void what_is_refused_is_not_zeroed_without_end(void **state)
+{
+	struct fixture *f = *state;
+	struct vio_chain *chain = &f->request.chain;
+
+	f->header.type = htole32(99);
+	parse_pieces(f, sizeof(f->header), IN_MAX, 0);
+	for (chain->n_in = 0; chain->n_in < 255; chain->n_in++)
+		chain->iov[1 + chain->n_in] = (struct iovec){ f->in, IN_MAX };
+	chain->in_bytes = UINT64_C(255) * IN_MAX;
+	assert_int_equal(request_finish(&f->request), 0);
+	assert_int_equal(chain->written_bytes, 0);
+	assert_int_equal(f->in[0], 0xee);
+	assert_int_equal(f->in[IN_MAX - 1], VIRTIO_BLK_S_UNSUPP);
+	/* A few are zeroed, and it is told how many. */
+	chain->n_in = 2;
+	chain->in_bytes = UINT64_C(2) * IN_MAX;
+	assert_int_equal(request_finish(&f->request), 2 * IN_MAX - 1);
+	assert_int_equal(chain->written_bytes, 2 * IN_MAX);
+	assert_int_equal(f->in[0], 0);
+}
+
+#define LARGE_BYTES ((uint64_t)(2 * PART_BYTES + 512))
+
+/* Returns how many operations it took. */
+static int carry_out(struct fixture *f, struct io_uring *ring)
+{
+	struct io_uring_cqe *cqe;
+	int n = 0, more = 1;
+
+	for (; more; n++) {
+		assert_int_equal(disk_prepare(&f->disk, ring, &f->request), 0);
+		assert_int_equal(io_uring_submit_and_wait(ring, 1), 1);
+		assert_int_equal(io_uring_peek_cqe(ring, &cqe), 0);
+		assert_true(cqe->res > 0 && (uint64_t)cqe->res <= PART_BYTES);
+		more = disk_complete(&f->request, cqe->res);
+		io_uring_cqe_seen(ring, cqe);
+	}
+	assert_int_equal(f->request.status, VIRTIO_BLK_S_OK);
+	return n;
+}
+
+static void
+make_large(struct fixture *f, enum request_kind kind, uint8_t *bytes, size_t piece)
+{
+	struct request *request = &f->request;
+
+	request->kind = kind;
+	request->offset_bytes = 512;
+	request->left_bytes = LARGE_BYTES;
+	request->data = request->own_iov;
+	request->n_data = split(bytes, LARGE_BYTES, piece, request->own_iov);
+}
+
+static void large_requests_are_moved_in_parts(void **state)
+{
+	static const size_t pieces[] = { 0, 65536, 3 * PART_BYTES / 4 };
+	uint8_t *bytes = test_malloc(LARGE_BYTES), *back = test_malloc(LARGE_BYTES);
+	struct fixture *f = *state;
+	struct io_uring ring;
+
+	assert_int_equal(io_uring_queue_init(2, &ring, 0), 0);
+	f->disk.fd = memfd_create("image", MFD_CLOEXEC);
+	for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
+		for (size_t at = 0; at < LARGE_BYTES; at++)
+			bytes[at] = (uint8_t)(at * 31 + at / 4096 + i);
+		make_large(f, REQUEST_WRITE, bytes, pieces[i]);
+		assert_int_equal(carry_out(f, &ring), 3);
+		make_large(f, REQUEST_READ, back, pieces[i]);
+		assert_int_equal(carry_out(f, &ring), 3);
+		assert_memory_equal(back, bytes, LARGE_BYTES);
+	}
+	close(f->disk.fd);
+	io_uring_queue_exit(&ring);
+	test_free(bytes);
+	test_free(back);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -409,6 +490,8 @@ int main(void)
 		TEST(a_short_read_goes_on),
 		TEST(the_end_of_a_shortened_image_is_an_error),
 		TEST(what_a_file_system_cannot_do_is_written_and_paid_for),
+		TEST(what_is_refused_is_not_zeroed_without_end),
+		TEST(large_requests_are_moved_in_parts),
 	};
 
 	return cmocka_run_group_tests_name("request", tests, NULL, NULL);
