@@ -118,8 +118,7 @@ static int lock_pf(struct vio_resize *resize, struct vio_error *err)
 	if (!ret)
 		ret = vio_lease_prepare(host);
 	if (ret)
-		return vio_fail(err, ret, "%s: %s", host->run_dir,
-				vio_explain(ret));
+		return vio_fail(err, ret, "%s: %s", host->run_dir, vio_explain(ret));
 	ret = vio_lease_open_pf(host, &resize->pf.addr, &lease);
 	if (ret)
 		return fail_locked(resize, name, ret, err);
@@ -244,8 +243,7 @@ static int look_at(void *opaque, uint32_t index, const struct vio_pci_addr *vf)
 	ret = vio_lease_read(look->resize->host, vf, &standing, &record);
 	look->is_told = ret || standing != VIO_LEASE_FREE;
 	if (ret || standing == VIO_LEASE_FREE)
-		return ret ? vio_fail(look->err, ret, "%s: %s", name,
-				      vio_explain(ret))
+		return ret ? vio_fail(look->err, ret, "%s: %s", name, vio_explain(ret))
 			   : 0;
 	if (standing == VIO_LEASE_DEAD)
 		return vio_fail(look->err, -ESTALE,

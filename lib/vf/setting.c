@@ -75,8 +75,7 @@ static int fail(struct vio_setting_call *call, int result)
 
 	(void)vio_pci_addr_print(&call->vf, text);
 	return vio_fail(&call->err, result, "%s: %s: %s", text,
-			vio_setting_get_name(call->config.fields),
-			vio_explain(result));
+			vio_setting_get_name(call->config.fields), vio_explain(result));
 }
 
 /* The call may be gone once it is told. */
