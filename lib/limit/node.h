@@ -94,8 +94,7 @@ struct vio_tree {
 	uint64_t last_ns; /* of the last sweep */
 	uint32_t n_waiters;
 	struct vio_list granted; /* waiters that are to be called */
-	const void *called;      /* the waiter that is being called */
-	pthread_t caller;        /* by that thread */
+	struct vio_list calls;   /* waiters that are being called, see wait.c */
 	void (*wake)(void *opaque, uint64_t at_ns); /* under the lock; or NULL */
 	void *wake_opaque;
 	uint64_t slack_ns; /* spending is known to have happened no later after it */

@@ -29,6 +29,13 @@ struct waiter {
 	uint64_t reserved;
 };
 
+/* A waiter that is being called; a ready that dispatches is around another's. */
+struct call {
+	struct vio_list link;
+	const struct vio_limit_waiter *waiter;
+	pthread_t caller;
+};
+
 _Static_assert(sizeof(struct waiter) == sizeof(((struct vio_limit_waiter *)0)->words),
 	       "a waiter's words");
 
@@ -179,15 +186,15 @@ static void call_first(struct vio_tree *tree)
 {
 	struct vio_limit_waiter *waiter = waiter_at(tree->granted.next);
 	void (*ready)(struct vio_limit_waiter *) = waiter->ready;
+	struct call call = { .waiter = waiter, .caller = pthread_self() };
 
 	vio_list_remove(&words_of(waiter)->link);
 	words_of(waiter)->state = WAITER_READY;
-	tree->called = waiter;
-	tree->caller = pthread_self();
+	vio_list_append(&tree->calls, &call.link);
 	pthread_mutex_unlock(&tree->lock);
 	ready(waiter);
 	pthread_mutex_lock(&tree->lock);
-	tree->called = NULL;
+	vio_list_remove(&call.link);
 }
 
 /* Under the lock. Returns how many were called, @max at the most. */
@@ -259,7 +266,16 @@ int vio_waiter_take(struct vio_limit_waiter *waiter)
 static bool
 is_called(const struct vio_limit_waiter *waiter, const struct vio_tree *tree)
 {
-	return tree->called == waiter && !pthread_equal(tree->caller, pthread_self());
+	const struct vio_list *at;
+
+	for (at = tree->calls.next; at != &tree->calls; at = at->next) {
+		const struct call *call = VIO_CONTAINER_OF(at, const struct call, link);
+
+		if (call->waiter == waiter &&
+		    !pthread_equal(call->caller, pthread_self()))
+			return true;
+	}
+	return false;
 }
 
 int vio_waiter_detach(struct vio_limit_waiter *waiter)

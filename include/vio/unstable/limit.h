@@ -358,7 +358,8 @@ vio_lease_take(struct vio_lease *lease, uint64_t bytes, uint64_t ops)
 struct vio_limit_waiter {
 	/**
 	 * Called in vio_limit_dispatch() once the credit is there, with no lock held;
-	 * what it is for is up to vio_waiter_take(). May attach, take and detach.
+	 * what it is for is up to vio_waiter_take(). May attach, take, detach and
+	 * dispatch. Once it told another thread to take, the waiter is that thread's.
 	 */
 	void (*ready)(struct vio_limit_waiter *waiter);
 	uint64_t bytes;    /**< asked for, at most the burst */
@@ -382,7 +383,9 @@ VIO_API VIO_MUST_CHECK int vio_waiter_attach(struct vio_limit_waiter *waiter,
 					     struct vio_lease *lease, uint64_t now_ns);
 
 /**
- * Put the credit that a waiter got into its lease; the waiter is detached.
+ * Put the credit that a waiter got into its lease; the waiter is detached. For within
+ * its ready, or for whom its ready told: to try it on another thread before that may
+ * end the waiter just when its ready is about to be called with it.
  * @param waiter  attached
  * @return 0; -EAGAIN: it waits; -EINVAL: it is not attached.
  * @par Threads  One per object (the waiter and its lease).
