@@ -397,7 +397,7 @@ int vio_limit_destroy(struct vio_limit *limit)
 	if (!limit)
 		return 0;
 	tree = lock_tree(limit);
-	if (!vio_limit_is_leaf(limit) || !vio_list_is_empty(&limit->waiters) ||
+	if (!vio_limit_is_leaf(limit) || vio_limit_has_waiters(limit) ||
 	    (!limit->parent && tree->wake)) {
 		unlock_tree(tree);
 		return -EBUSY;

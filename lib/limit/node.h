@@ -207,6 +207,9 @@ int vio_node_take(struct vio_limit *limit, uint64_t now_ns,
 /* limit.c: lets go of the lock, and of a destroyed limit that nobody has any more. */
 void vio_limit_unlock(struct vio_limit *limit);
 
+/* wait.c: somebody waits in its line, or is yet to be called. Under the lock. */
+bool vio_limit_has_waiters(const struct vio_limit *limit);
+
 /* Gives back what was taken and not used; more than the burst is lost. */
 void vio_node_refund(struct vio_limit *limit, const struct vio_units *units);
 

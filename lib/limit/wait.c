@@ -181,6 +181,16 @@ static uint64_t serve_all(struct vio_tree *tree)
 	return next_ns;
 }
 
+bool vio_limit_has_waiters(const struct vio_limit *limit)
+{
+	struct vio_list *granted = &limit->tree->granted;
+	struct vio_list *at = granted->next;
+
+	while (at != granted && words_of(waiter_at(at))->limit != limit)
+		at = at->next;
+	return at != granted || !vio_list_is_empty(&limit->waiters);
+}
+
 /* Under the lock, which is let go meanwhile. */
 static void call_first(struct vio_tree *tree)
 {

@@ -178,6 +178,33 @@ static void a_limit_with_waiters_is_not_destroyed(void **state)
 	limit_destroy(limit);
 }
 
+static void a_limit_whose_waiter_is_yet_to_be_called_is_not_destroyed(void **state)
+{
+	struct vio_limit *root = limit_unlimited();
+	struct vio_limit *limit, *other;
+	struct vio_limit_params params = bytes_params(1000, 1000);
+	struct user users[2];
+	uint64_t next_ns;
+
+	(void)state;
+	assert_int_equal(vio_limit_add(root, &params, 0, &limit, NULL), 0);
+	assert_int_equal(vio_limit_add(root, &params, 0, &other, NULL), 0);
+	user_open(&users[0], limit, 10);
+	user_open(&users[1], limit, 10);
+	/* Both are granted, one is called. */
+	assert_int_equal(vio_limit_dispatch(root, 0, 1, &next_ns), 1);
+	assert_int_equal(vio_limit_destroy(limit), -EBUSY);
+	/* They are not those of another. */
+	limit_destroy(other);
+	dispatch(root, 0);
+	assert_int_equal(users[0].n_calls, 1);
+	assert_int_equal(users[1].n_calls, 1);
+	limit_destroy(limit);
+	user_close(&users[0]);
+	user_close(&users[1]);
+	limit_destroy(root);
+}
+
 static void leave_and_destroy(struct vio_limit_waiter *waiter)
 {
 	struct user *user = (struct user *)waiter;
@@ -296,6 +323,8 @@ int main(void)
 		cmocka_unit_test(what_was_granted_and_not_taken_goes_back),
 		cmocka_unit_test(a_waiter_that_leaves_is_not_called),
 		cmocka_unit_test(a_limit_with_waiters_is_not_destroyed),
+		cmocka_unit_test(
+			a_limit_whose_waiter_is_yet_to_be_called_is_not_destroyed),
 		cmocka_unit_test(the_last_one_called_may_destroy_the_tree),
 		cmocka_unit_test(what_cannot_wait_is_told_so),
 		cmocka_unit_test(operations_without_a_ceiling_on_bytes_take_turns),
