@@ -26,7 +26,7 @@ struct waiter {
 	uint64_t state;     /* under the lock */
 	uint64_t deficit;   /* units it may still spend in its turn */
 	uint64_t served_ns; /* the last time */
-	uint64_t reserved;
+	int64_t answer;     /* of the take; below 0: it got no credit */
 };
 
 /* A waiter that is being called; a ready that dispatches is around another's. */
@@ -133,6 +133,7 @@ int vio_waiter_attach(struct vio_limit_waiter *waiter, struct vio_lease *lease,
 		words->lease = lease;
 		words->limit = limit;
 		words->state = WAITER_IN_LINE;
+		words->answer = 0;
 		limit->n_leases++;
 		join_line(limit, waiter, now_ns);
 		if (tree->wake)
@@ -142,15 +143,31 @@ int vio_waiter_attach(struct vio_limit_waiter *waiter, struct vio_lease *lease,
 	return ret;
 }
 
+static void let_go(struct vio_limit *limit, struct waiter *words)
+{
+	leave_line(limit, words);
+	words->state = WAITER_GRANTED;
+	vio_list_append(&limit->tree->granted, &words->link);
+}
+
 static void grant(struct vio_limit *limit, struct vio_limit_waiter *waiter)
 {
 	struct waiter *words = words_of(waiter);
 
 	words->deficit -= vio_min_u64(words->deficit, find_cost(limit, waiter));
 	words->served_ns = limit->tree->last_ns;
-	leave_line(limit, words);
-	words->state = WAITER_GRANTED;
-	vio_list_append(&limit->tree->granted, &words->link);
+	let_go(limit, words);
+}
+
+/* It is larger than a burst that was configured since: those behind would starve. */
+static bool refuse(struct vio_limit *limit, struct vio_limit_waiter *waiter)
+{
+	struct waiter *words = words_of(waiter);
+
+	words->answer = check_request(limit, waiter);
+	if (words->answer)
+		let_go(limit, words);
+	return words->answer != 0;
 }
 
 /* Returns when the first in line can be served; UINT64_MAX: nobody is. */
@@ -160,6 +177,8 @@ static uint64_t serve_line(struct vio_limit *limit)
 		struct vio_limit_waiter *first = waiter_at(limit->waiters.next);
 		const struct vio_units need = need_of(first);
 
+		if (refuse(limit, first))
+			continue;
 		if (words_of(first)->deficit < find_cost(limit, first))
 			words_of(first)->deficit += limit->turn;
 		if (!vio_node_take_exactly(limit, &need))
@@ -259,6 +278,7 @@ int vio_waiter_take(struct vio_limit_waiter *waiter)
 {
 	struct waiter *words = words_of(waiter);
 	struct vio_lease *lease = words->lease;
+	int ret;
 
 	if (!words->limit)
 		return -EINVAL;
@@ -267,9 +287,11 @@ int vio_waiter_take(struct vio_limit_waiter *waiter)
 		pthread_mutex_unlock(&words->limit->tree->lock);
 		return -EAGAIN;
 	}
+	ret = (int)words->answer;
 	end_waiting(waiter);
-	vio_lease_refund(lease, waiter->bytes, waiter->ops);
-	return 0;
+	if (!ret)
+		vio_lease_refund(lease, waiter->bytes, waiter->ops);
+	return ret;
 }
 
 /* It is being called, and not by this very thread. */
@@ -302,7 +324,7 @@ int vio_waiter_detach(struct vio_limit_waiter *waiter)
 	}
 	if (words->state == WAITER_IN_LINE)
 		leave_line(limit, words);
-	else
+	else if (!words->answer)
 		vio_node_refund(limit,
 				&(struct vio_units){ { waiter->bytes, waiter->ops } });
 	if (words->state == WAITER_GRANTED)

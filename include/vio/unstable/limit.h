@@ -185,7 +185,8 @@ vio_limit_add(struct vio_limit *parent, const struct vio_limit_params *params,
 /**
  * Change a limit in use. Credit is kept, up to the new burst: nothing is given for
  * free. Leases keep what they hold. What children have from their parent by default
- * follows.
+ * follows. A waiter that asks for more than the new burst is told so, see
+ * vio_waiter_take().
  * @param limit   a limit
  * @param params  copied; what is 0 takes its default anew, but for name and dom, which
  *                stay as they are: both NULL, or as they were
@@ -357,9 +358,10 @@ vio_lease_take(struct vio_lease *lease, uint64_t bytes, uint64_t ops)
  */
 struct vio_limit_waiter {
 	/**
-	 * Called in vio_limit_dispatch() once the credit is there, with no lock held;
-	 * what it is for is up to vio_waiter_take(). May attach, take, detach and
-	 * dispatch. Once it told another thread to take, the waiter is that thread's.
+	 * Called in vio_limit_dispatch() once the credit is there, or never will be,
+	 * with no lock held; what it is for is up to vio_waiter_take(). May attach,
+	 * take, detach and dispatch. Once it told another thread to take, the waiter
+	 * is that thread's.
 	 */
 	void (*ready)(struct vio_limit_waiter *waiter);
 	uint64_t bytes;    /**< asked for, at most the burst */
@@ -387,7 +389,9 @@ VIO_API VIO_MUST_CHECK int vio_waiter_attach(struct vio_limit_waiter *waiter,
  * its ready, or for whom its ready told: to try it on another thread before that may
  * end the waiter just when its ready is about to be called with it.
  * @param waiter  attached
- * @return 0; -EAGAIN: it waits; -EINVAL: it is not attached.
+ * @return 0; -EMSGSIZE: the burst has become smaller than the request, which got
+ * nothing; the waiter is detached all the same. -EAGAIN: it waits; -EINVAL: it is not
+ * attached.
  * @par Threads  One per object (the waiter and its lease).
  */
 VIO_API VIO_MUST_CHECK int vio_waiter_take(struct vio_limit_waiter *waiter);
