@@ -66,11 +66,10 @@ static void run_task(struct vio_task *task)
 }
 
 /* Any thread, under the tree's lock. */
-static void wake(void *opaque, uint64_t at_ns)
+static void wake(void *opaque)
 {
 	struct vio_limit_timer *timer = opaque;
 
-	(void)at_ns;
 	vio_loop_post(timer->env->loop, &timer->task);
 }
 

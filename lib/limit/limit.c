@@ -228,6 +228,7 @@ static int change(struct vio_limit *limit, const struct vio_limit_params *p,
 	ret = vio_config_resolve(limit->tree, err);
 	if (!ret) {
 		vio_config_apply(limit->tree);
+		vio_tree_notify(limit->tree);
 		return 0;
 	}
 	limit->params = old;
@@ -439,7 +440,7 @@ void vio_lease_detach(struct vio_lease *lease)
 		return;
 	vio_node_refund(limit, &(struct vio_units){ { lease->bytes, lease->ops } });
 	memset(lease, 0, sizeof(*lease));
-	lock_tree(limit);
+	vio_tree_notify(lock_tree(limit));
 	limit->n_leases--;
 	vio_limit_unlock(limit);
 }

@@ -93,9 +93,9 @@ struct vio_tree {
 	uint32_t n_names; /* given to limits without one */
 	uint64_t last_ns; /* of the last sweep */
 	uint32_t n_waiters;
-	struct vio_list granted; /* waiters that are to be called */
-	struct vio_list calls;   /* waiters that are being called, see wait.c */
-	void (*wake)(void *opaque, uint64_t at_ns); /* under the lock; or NULL */
+	struct vio_list granted;    /* waiters that are to be called */
+	struct vio_list calls;      /* waiters that are being called, see wait.c */
+	void (*wake)(void *opaque); /* somebody may be due; under the lock; or NULL */
 	void *wake_opaque;
 	uint64_t slack_ns; /* spending is known to have happened no later after it */
 
@@ -206,6 +206,9 @@ int vio_node_take(struct vio_limit *limit, uint64_t now_ns,
 
 /* limit.c: lets go of the lock, and of a destroyed limit that nobody has any more. */
 void vio_limit_unlock(struct vio_limit *limit);
+
+/* wait.c: who waits may be due sooner than was said. Under the lock. */
+void vio_tree_notify(struct vio_tree *tree);
 
 /* wait.c: somebody waits in its line, or is yet to be called. Under the lock. */
 bool vio_limit_has_waiters(const struct vio_limit *limit);

@@ -114,6 +114,13 @@ check_request(const struct vio_limit *limit, const struct vio_limit_waiter *wait
 	return 0;
 }
 
+/* Those who are called already need none. */
+void vio_tree_notify(struct vio_tree *tree)
+{
+	if (tree->n_waiters && tree->wake)
+		tree->wake(tree->wake_opaque);
+}
+
 int vio_waiter_attach(struct vio_limit_waiter *waiter, struct vio_lease *lease,
 		      uint64_t now_ns)
 {
@@ -136,8 +143,7 @@ int vio_waiter_attach(struct vio_limit_waiter *waiter, struct vio_lease *lease,
 		words->answer = 0;
 		limit->n_leases++;
 		join_line(limit, waiter, now_ns);
-		if (tree->wake)
-			tree->wake(tree->wake_opaque, now_ns);
+		vio_tree_notify(tree);
 	}
 	pthread_mutex_unlock(&tree->lock);
 	return ret;
@@ -329,6 +335,7 @@ int vio_waiter_detach(struct vio_limit_waiter *waiter)
 				&(struct vio_units){ { waiter->bytes, waiter->ops } });
 	if (words->state == WAITER_GRANTED)
 		vio_list_remove(&words->link);
+	vio_tree_notify(limit->tree);
 	end_waiting(waiter);
 	return 0;
 }

@@ -160,6 +160,152 @@ static void a_timer_that_is_late_already_comes_at_once(void **state)
 	stage_close(&stage);
 }
 
+/* The second of two in line, who would be served within 10 ms; the first never. */
+struct line {
+	struct stage stage;
+	struct vio_limit_waiter first;
+	struct vio_limit_waiter second;
+};
+
+static void line_open(struct line *line, uint64_t first_bytes)
+{
+	const struct vio_limit_params params = bytes_params(MB, GB);
+
+	stage_open(&line->stage, 5 * SEC, &params);
+	line->first =
+		(struct vio_limit_waiter){ .ready = count_only, .bytes = first_bytes };
+	line->second = (struct vio_limit_waiter){ .ready = count_only, .bytes = 4096 };
+	stage_wait(&line->stage, &line->first);
+	stage_wait(&line->stage, &line->second);
+	stage_dispatch(&line->stage);
+	assert_int_equal(n_calls, 0);
+	assert_int_equal(told_ns(), first_bytes * 1000);
+}
+
+static void line_close(struct line *line)
+{
+	assert_int_equal(vio_waiter_detach(&line->first), 0);
+	assert_int_equal(vio_waiter_detach(&line->second), 0);
+	stage_close(&line->stage);
+}
+
+static void the_timer_hears_that_the_first_in_line_leaves(void **state)
+{
+	struct line line;
+
+	(void)state;
+	line_open(&line, GB);
+	assert_int_equal(vio_waiter_detach(&line.first), 0);
+	stage_dispatch(&line.stage);
+	assert_int_equal(told_ns(), 4096 * 1000);
+	line_close(&line);
+}
+
+static void the_timer_hears_of_a_higher_rate(void **state)
+{
+	struct line line;
+
+	(void)state;
+	line_open(&line, GB);
+	limit_configure(line.stage.limit, bytes_params(GB, GB), 5 * SEC);
+	stage_dispatch(&line.stage);
+	assert_int_equal(told_ns(), SEC);
+	line_close(&line);
+}
+
+static void the_timer_hears_of_credit_that_is_loaded(void **state)
+{
+	struct vio_limit *full = limit_of_bytes(MB, GB);
+	uint8_t saved[256];
+	struct line line;
+	size_t n;
+
+	(void)state;
+	assert_int_equal(vio_limit_save(full, 0, saved, sizeof(saved), &n, NULL), 0);
+	limit_destroy(full);
+	line_open(&line, GB);
+	assert_int_equal(vio_limit_load(line.stage.limit, 5 * SEC, saved, n, NULL), 0);
+	stage_dispatch(&line.stage);
+	assert_int_equal(n_calls, 1);
+	line_close(&line);
+}
+
+static void the_timer_hears_of_credit_that_a_lease_gives_back(void **state)
+{
+	struct line line;
+
+	(void)state;
+	line_open(&line, GB - 4096);
+	vio_lease_detach(&line.stage.hoard);
+	stage_dispatch(&line.stage);
+	assert_int_equal(n_calls, 2);
+	line_close(&line);
+}
+
+static void the_timer_hears_of_credit_that_a_waiter_gives_back(void **state)
+{
+	struct vio_limit_waiter third = { .ready = count_only, .bytes = GB };
+	struct line line;
+
+	(void)state;
+	line_open(&line, GB / 2);
+	line.stage.now_ns += 501 * SEC;
+	assert_int_equal(vio_waiter_detach(&line.second), 0);
+	stage_wait(&line.stage, &third);
+	stage_dispatch(&line.stage);
+	assert_int_equal(n_calls, 1);
+	assert_int_equal(told_ns(), 999 * SEC);
+	/* It was called and took nothing. */
+	assert_int_equal(vio_waiter_detach(&line.first), 0);
+	stage_dispatch(&line.stage);
+	assert_int_equal(told_ns(), 499 * SEC);
+	assert_int_equal(vio_waiter_detach(&third), 0);
+	line_close(&line);
+}
+
+static void the_timer_hears_of_a_ceiling_left_to_hardware(void **state)
+{
+	struct line line;
+
+	(void)state;
+	line_open(&line, GB);
+	assert_int_equal(
+		vio_limit_set_offload(line.stage.limit, 1u << VIO_NODE_BYTES, NULL), 0);
+	stage_dispatch(&line.stage);
+	assert_int_equal(n_calls, 2);
+	line_close(&line);
+}
+
+static int n_wakes;
+
+static void count_wakes(void *opaque)
+{
+	(void)opaque;
+	n_wakes++;
+}
+
+static void nobody_is_woken_for_a_line_that_is_empty(void **state)
+{
+	struct vio_limit *limit = limit_of_bytes(1000, 1000);
+	struct vio_limit_waiter waiter = { .ready = count_only, .bytes = 1 };
+	struct vio_lease lease;
+
+	(void)state;
+	n_wakes = 0;
+	limit->tree->wake = count_wakes;
+	limit_configure(limit, bytes_params(2000, 1000), 0);
+	limit_drain(limit, 0);
+	lease_attach(&lease, limit);
+	assert_int_equal(n_wakes, 0);
+	assert_int_equal(vio_waiter_attach(&waiter, &lease, 0), 0);
+	assert_int_equal(n_wakes, 1);
+	assert_int_equal(vio_waiter_detach(&waiter), 0);
+	vio_lease_detach(&lease);
+	assert_int_equal(n_wakes, 1);
+	limit->tree->wake = NULL;
+	limit_destroy(limit);
+}
+
 static uint64_t read_monotonic(void)
 {
 	struct timespec now;
@@ -227,6 +373,13 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_timer_is_told_the_time_that_is_left_on_any_clock),
 		cmocka_unit_test(a_timer_that_is_late_already_comes_at_once),
+		cmocka_unit_test(the_timer_hears_that_the_first_in_line_leaves),
+		cmocka_unit_test(the_timer_hears_of_a_higher_rate),
+		cmocka_unit_test(the_timer_hears_of_credit_that_is_loaded),
+		cmocka_unit_test(the_timer_hears_of_credit_that_a_lease_gives_back),
+		cmocka_unit_test(the_timer_hears_of_credit_that_a_waiter_gives_back),
+		cmocka_unit_test(the_timer_hears_of_a_ceiling_left_to_hardware),
+		cmocka_unit_test(nobody_is_woken_for_a_line_that_is_empty),
 		cmocka_unit_test(a_clock_beside_the_kernels_wakes_no_oftener),
 	};
 
