@@ -126,7 +126,9 @@ struct vio_limit {
 	struct vio_list sibling;
 	struct vio_list children;
 	struct vio_list waiters; /* first come first, but for their deficits */
-	uint64_t turn; /* of a waiter: the largest request so far, so one at least */
+	uint64_t turn;      /* of a waiter: the largest request of the last round */
+	uint64_t next_turn; /* likewise of the round under way */
+	uint64_t n_turns;   /* that are to be given in it yet */
 	struct vio_limit *parent;
 	uint64_t ask_until_ns;
 	uint64_t n_refused;
@@ -206,6 +208,9 @@ int vio_node_take(struct vio_limit *limit, uint64_t now_ns,
 
 /* limit.c: lets go of the lock, and of a destroyed limit that nobody has any more. */
 void vio_limit_unlock(struct vio_limit *limit);
+
+/* wait.c: what turns are counted in may have changed. Under the lock. */
+void vio_limit_reset_turns(struct vio_limit *limit);
 
 /* wait.c: who waits may be due sooner than was said. Under the lock. */
 void vio_tree_notify(struct vio_tree *tree);

@@ -83,15 +83,69 @@ static void leave_line(struct vio_limit *limit, struct waiter *words)
 	mark_waiting(limit);
 }
 
-/* A turn that is not spent goes on, but nobody who comes seldom saves them up. */
+/* No turn is smaller than a request that waits: it is served in one. */
+static void note_cost(struct vio_limit *limit, uint64_t cost)
+{
+	limit->turn = vio_max_u64(limit->turn, cost);
+	limit->next_turn = vio_max_u64(limit->next_turn, cost);
+}
+
+static uint64_t count_line(const struct vio_limit *limit)
+{
+	const struct vio_list *at;
+	uint64_t n = 0;
+
+	for (at = limit->waiters.next; at != &limit->waiters; at = at->next)
+		n++;
+	return n;
+}
+
+/* In a round each has one. One for a large request that was served is not the next. */
+static void give_turn(struct vio_limit *limit, struct vio_limit_waiter *waiter)
+{
+	if (!limit->n_turns) {
+		limit->turn = limit->next_turn;
+		limit->next_turn = 0;
+		limit->n_turns = count_line(limit);
+	}
+	limit->n_turns--;
+	note_cost(limit, find_cost(limit, waiter));
+	words_of(waiter)->deficit += limit->turn;
+}
+
+void vio_limit_reset_turns(struct vio_limit *limit)
+{
+	struct vio_list *at;
+
+	limit->turn = 0;
+	limit->next_turn = 0;
+	for (at = limit->waiters.next; at != &limit->waiters; at = at->next)
+		note_cost(limit, find_cost(limit, waiter_at(at)));
+	for (at = limit->waiters.next; at != &limit->waiters; at = at->next) {
+		struct waiter *words = words_of(waiter_at(at));
+
+		words->deficit = vio_min_u64(words->deficit, limit->turn);
+	}
+}
+
+/*
+ * A turn that is not spent goes on, but nobody who comes seldom saves them up, or
+ * brings more of them from another limit or another unit than there are.
+ */
 static void
 join_line(struct vio_limit *limit, struct vio_limit_waiter *waiter, uint64_t now_ns)
 {
 	struct waiter *words = words_of(waiter);
 
-	limit->turn = vio_max_u64(limit->turn, find_cost(limit, waiter));
-	if (now_ns > words->served_ns && now_ns - words->served_ns > VIO_LIMIT_EPOCH_NS)
+	if (now_ns > words->served_ns &&
+	    now_ns - words->served_ns > VIO_LIMIT_EPOCH_NS) {
 		words->deficit = 0;
+		/* Nor are there turns of those who are long gone. */
+		if (vio_list_is_empty(&limit->waiters))
+			vio_limit_reset_turns(limit);
+	}
+	note_cost(limit, find_cost(limit, waiter));
+	words->deficit = vio_min_u64(words->deficit, limit->turn);
 	if (words->deficit >= find_cost(limit, waiter))
 		vio_list_append(limit->waiters.next, &words->link);
 	else
@@ -186,7 +240,7 @@ static uint64_t serve_line(struct vio_limit *limit)
 		if (refuse(limit, first))
 			continue;
 		if (words_of(first)->deficit < find_cost(limit, first))
-			words_of(first)->deficit += limit->turn;
+			give_turn(limit, first);
 		if (!vio_node_take_exactly(limit, &need))
 			return vio_node_ask(limit, &need);
 		grant(limit, first);
