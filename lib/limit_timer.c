@@ -25,18 +25,21 @@ struct vio_limit_timer {
 	struct vio_task task;
 };
 
+/* By the time that is left: the context's clock need not be the kernel's. */
 static int set_timer(struct vio_limit_timer *timer, uint64_t at_ns)
 {
 	const struct vio_sys *sys = timer->env->sys;
+	const uint64_t now_ns = vio_now(timer->env);
 	struct itimerspec when = { 0 };
+	uint64_t left_ns;
 
-	/* A time of 0 would stop it. */
 	if (at_ns != UINT64_MAX) {
-		when.it_value.tv_sec = (time_t)(at_ns / NS_PER_SEC);
-		when.it_value.tv_nsec = (long)(at_ns % NS_PER_SEC) | 1;
+		/* A time of 0 would stop it. */
+		left_ns = at_ns > now_ns ? at_ns - now_ns : 1;
+		when.it_value.tv_sec = (time_t)(left_ns / NS_PER_SEC);
+		when.it_value.tv_nsec = (long)(left_ns % NS_PER_SEC);
 	}
-	return sys->timerfd_settime(sys->opaque, timer->event.fd, TFD_TIMER_ABSTIME,
-				    &when);
+	return sys->timerfd_settime(sys->opaque, timer->event.fd, 0, &when);
 }
 
 static void serve(struct vio_limit_timer *timer)
@@ -63,11 +66,10 @@ static void run_task(struct vio_task *task)
 }
 
 /* Any thread, under the tree's lock. */
-static void wake(void *opaque, uint64_t at_ns)
+static void wake(void *opaque)
 {
 	struct vio_limit_timer *timer = opaque;
 
-	(void)at_ns;
 	vio_loop_post(timer->env->loop, &timer->task);
 }
 

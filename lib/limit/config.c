@@ -334,6 +334,7 @@ void vio_config_apply(struct vio_tree *tree)
 			tree->slack_ns = vio_min_u64(
 				tree->slack_ns, find_slack_ns(&limit->share[i].config));
 		}
+		vio_limit_reset_turns(limit);
 	}
 	if (tree->n_nodes > 1)
 		tree->slack_ns = vio_max_u64(tree->slack_ns, VIO_NODE_STEP_NS);

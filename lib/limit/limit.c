@@ -228,6 +228,7 @@ static int change(struct vio_limit *limit, const struct vio_limit_params *p,
 	ret = vio_config_resolve(limit->tree, err);
 	if (!ret) {
 		vio_config_apply(limit->tree);
+		vio_tree_notify(limit->tree);
 		return 0;
 	}
 	limit->params = old;
@@ -416,7 +417,7 @@ int vio_limit_destroy(struct vio_limit *limit)
 	if (!limit)
 		return 0;
 	tree = lock_tree(limit);
-	if (!vio_limit_is_leaf(limit) || !vio_list_is_empty(&limit->waiters) ||
+	if (!vio_limit_is_leaf(limit) || vio_limit_has_waiters(limit) ||
 	    (!limit->parent && tree->wake)) {
 		unlock_tree(tree);
 		return -EBUSY;
@@ -460,7 +461,7 @@ void vio_lease_detach(struct vio_lease *lease)
 		return;
 	vio_node_refund(limit, &(struct vio_units){ { lease->bytes, lease->ops } });
 	memset(lease, 0, sizeof(*lease));
-	lock_tree(limit);
+	vio_tree_notify(lock_tree(limit));
 	limit->n_leases--;
 	vio_limit_unlock(limit);
 }

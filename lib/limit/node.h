@@ -93,10 +93,9 @@ struct vio_tree {
 	uint32_t n_names; /* given to limits without one */
 	uint64_t last_ns; /* of the last sweep */
 	uint32_t n_waiters;
-	struct vio_list granted; /* waiters that are to be called */
-	const void *called;      /* the waiter that is being called */
-	pthread_t caller;        /* by that thread */
-	void (*wake)(void *opaque, uint64_t at_ns); /* under the lock; or NULL */
+	struct vio_list granted;    /* waiters that are to be called */
+	struct vio_list calls;      /* waiters that are being called, see wait.c */
+	void (*wake)(void *opaque); /* somebody may be due; under the lock; or NULL */
 	void *wake_opaque;
 	uint64_t slack_ns; /* spending is known to have happened no later after it */
 
@@ -127,7 +126,9 @@ struct vio_limit {
 	struct vio_list sibling;
 	struct vio_list children;
 	struct vio_list waiters; /* first come first, but for their deficits */
-	uint64_t turn; /* of a waiter: the largest request so far, so one at least */
+	uint64_t turn;      /* of a waiter: the largest request of the last round */
+	uint64_t next_turn; /* likewise of the round under way */
+	uint64_t n_turns;   /* that are to be given in it yet */
 	struct vio_limit *parent;
 	uint64_t ask_until_ns;
 	uint64_t n_refused;
@@ -217,6 +218,15 @@ int vio_node_take(struct vio_limit *limit, uint64_t now_ns,
 
 /* limit.c: lets go of the lock, and of a destroyed limit that nobody has any more. */
 void vio_limit_unlock(struct vio_limit *limit);
+
+/* wait.c: what turns are counted in may have changed. Under the lock. */
+void vio_limit_reset_turns(struct vio_limit *limit);
+
+/* wait.c: who waits may be due sooner than was said. Under the lock. */
+void vio_tree_notify(struct vio_tree *tree);
+
+/* wait.c: somebody waits in its line, or is yet to be called. Under the lock. */
+bool vio_limit_has_waiters(const struct vio_limit *limit);
 
 /* Gives back what was taken and not used; more than the burst is lost. */
 void vio_node_refund(struct vio_limit *limit, const struct vio_units *units);

@@ -345,6 +345,7 @@ static int load(struct vio_limit *root, uint64_t now_ns, const uint8_t *buf,
 					    &all[number].share[i]);
 			}
 	vio_sweep(tree, tree->last_ns);
+	vio_tree_notify(tree);
 	return 0;
 }
 

@@ -24,6 +24,7 @@ int vio_tree_create(const struct vio_env *env, uint64_t now_ns, struct vio_tree 
 	tree->has_pairs = vio_pair_is_supported();
 	vio_list_init(&tree->nodes);
 	vio_list_init(&tree->granted);
+	vio_list_init(&tree->calls);
 	vio_env_hold(env);
 	vio_tree_hold(tree);
 	*out = tree;

@@ -26,7 +26,14 @@ struct waiter {
 	uint64_t state;     /* under the lock */
 	uint64_t deficit;   /* units it may still spend in its turn */
 	uint64_t served_ns; /* the last time */
-	uint64_t reserved;
+	int64_t answer;     /* of the take; below 0: it got no credit */
+};
+
+/* A waiter that is being called; a ready that dispatches is around another's. */
+struct call {
+	struct vio_list link;
+	const struct vio_limit_waiter *waiter;
+	pthread_t caller;
 };
 
 _Static_assert(sizeof(struct waiter) == sizeof(((struct vio_limit_waiter *)0)->words),
@@ -76,15 +83,69 @@ static void leave_line(struct vio_limit *limit, struct waiter *words)
 	mark_waiting(limit);
 }
 
-/* A turn that is not spent goes on, but nobody who comes seldom saves them up. */
+/* No turn is smaller than a request that waits: it is served in one. */
+static void note_cost(struct vio_limit *limit, uint64_t cost)
+{
+	limit->turn = vio_max_u64(limit->turn, cost);
+	limit->next_turn = vio_max_u64(limit->next_turn, cost);
+}
+
+static uint64_t count_line(const struct vio_limit *limit)
+{
+	const struct vio_list *at;
+	uint64_t n = 0;
+
+	for (at = limit->waiters.next; at != &limit->waiters; at = at->next)
+		n++;
+	return n;
+}
+
+/* In a round each has one. One for a large request that was served is not the next. */
+static void give_turn(struct vio_limit *limit, struct vio_limit_waiter *waiter)
+{
+	if (!limit->n_turns) {
+		limit->turn = limit->next_turn;
+		limit->next_turn = 0;
+		limit->n_turns = count_line(limit);
+	}
+	limit->n_turns--;
+	note_cost(limit, find_cost(limit, waiter));
+	words_of(waiter)->deficit += limit->turn;
+}
+
+void vio_limit_reset_turns(struct vio_limit *limit)
+{
+	struct vio_list *at;
+
+	limit->turn = 0;
+	limit->next_turn = 0;
+	for (at = limit->waiters.next; at != &limit->waiters; at = at->next)
+		note_cost(limit, find_cost(limit, waiter_at(at)));
+	for (at = limit->waiters.next; at != &limit->waiters; at = at->next) {
+		struct waiter *words = words_of(waiter_at(at));
+
+		words->deficit = vio_min_u64(words->deficit, limit->turn);
+	}
+}
+
+/*
+ * A turn that is not spent goes on, but nobody who comes seldom saves them up, or
+ * brings more of them from another limit or another unit than there are.
+ */
 static void
 join_line(struct vio_limit *limit, struct vio_limit_waiter *waiter, uint64_t now_ns)
 {
 	struct waiter *words = words_of(waiter);
 
-	limit->turn = vio_max_u64(limit->turn, find_cost(limit, waiter));
-	if (now_ns > words->served_ns && now_ns - words->served_ns > VIO_LIMIT_EPOCH_NS)
+	if (now_ns > words->served_ns &&
+	    now_ns - words->served_ns > VIO_LIMIT_EPOCH_NS) {
 		words->deficit = 0;
+		/* Nor are there turns of those who are long gone. */
+		if (vio_list_is_empty(&limit->waiters))
+			vio_limit_reset_turns(limit);
+	}
+	note_cost(limit, find_cost(limit, waiter));
+	words->deficit = vio_min_u64(words->deficit, limit->turn);
 	if (words->deficit >= find_cost(limit, waiter))
 		vio_list_append(limit->waiters.next, &words->link);
 	else
@@ -107,6 +168,13 @@ check_request(const struct vio_limit *limit, const struct vio_limit_waiter *wait
 	return 0;
 }
 
+/* Those who are called already need none. */
+void vio_tree_notify(struct vio_tree *tree)
+{
+	if (tree->n_waiters && tree->wake)
+		tree->wake(tree->wake_opaque);
+}
+
 int vio_waiter_attach(struct vio_limit_waiter *waiter, struct vio_lease *lease,
 		      uint64_t now_ns)
 {
@@ -126,13 +194,20 @@ int vio_waiter_attach(struct vio_limit_waiter *waiter, struct vio_lease *lease,
 		words->lease = lease;
 		words->limit = limit;
 		words->state = WAITER_IN_LINE;
+		words->answer = 0;
 		limit->n_leases++;
 		join_line(limit, waiter, now_ns);
-		if (tree->wake)
-			tree->wake(tree->wake_opaque, now_ns);
+		vio_tree_notify(tree);
 	}
 	pthread_mutex_unlock(&tree->lock);
 	return ret;
+}
+
+static void let_go(struct vio_limit *limit, struct waiter *words)
+{
+	leave_line(limit, words);
+	words->state = WAITER_GRANTED;
+	vio_list_append(&limit->tree->granted, &words->link);
 }
 
 static void grant(struct vio_limit *limit, struct vio_limit_waiter *waiter)
@@ -141,9 +216,18 @@ static void grant(struct vio_limit *limit, struct vio_limit_waiter *waiter)
 
 	words->deficit -= vio_min_u64(words->deficit, find_cost(limit, waiter));
 	words->served_ns = limit->tree->last_ns;
-	leave_line(limit, words);
-	words->state = WAITER_GRANTED;
-	vio_list_append(&limit->tree->granted, &words->link);
+	let_go(limit, words);
+}
+
+/* It is larger than a burst that was configured since: those behind would starve. */
+static bool refuse(struct vio_limit *limit, struct vio_limit_waiter *waiter)
+{
+	struct waiter *words = words_of(waiter);
+
+	words->answer = check_request(limit, waiter);
+	if (words->answer)
+		let_go(limit, words);
+	return words->answer != 0;
 }
 
 /* Returns when the first in line can be served; UINT64_MAX: nobody is. */
@@ -153,8 +237,10 @@ static uint64_t serve_line(struct vio_limit *limit, uint64_t now_ns)
 		struct vio_limit_waiter *first = waiter_at(limit->waiters.next);
 		const struct vio_units need = need_of(first);
 
+		if (refuse(limit, first))
+			continue;
 		if (words_of(first)->deficit < find_cost(limit, first))
-			words_of(first)->deficit += limit->turn;
+			give_turn(limit, first);
 		if (!vio_node_take_exactly(limit, now_ns, &need))
 			return vio_node_ask(limit, &need);
 		grant(limit, first);
@@ -176,20 +262,30 @@ static uint64_t serve_all(struct vio_tree *tree, uint64_t now_ns)
 	return next_ns;
 }
 
+bool vio_limit_has_waiters(const struct vio_limit *limit)
+{
+	struct vio_list *granted = &limit->tree->granted;
+	struct vio_list *at = granted->next;
+
+	while (at != granted && words_of(waiter_at(at))->limit != limit)
+		at = at->next;
+	return at != granted || !vio_list_is_empty(&limit->waiters);
+}
+
 /* Under the lock, which is let go meanwhile. */
 static void call_first(struct vio_tree *tree)
 {
 	struct vio_limit_waiter *waiter = waiter_at(tree->granted.next);
 	void (*ready)(struct vio_limit_waiter *) = waiter->ready;
+	struct call call = { .waiter = waiter, .caller = pthread_self() };
 
 	vio_list_remove(&words_of(waiter)->link);
 	words_of(waiter)->state = WAITER_READY;
-	tree->called = waiter;
-	tree->caller = pthread_self();
+	vio_list_append(&tree->calls, &call.link);
 	pthread_mutex_unlock(&tree->lock);
 	ready(waiter);
 	pthread_mutex_lock(&tree->lock);
-	tree->called = NULL;
+	vio_list_remove(&call.link);
 }
 
 /* Under the lock. Returns how many were called, @max at the most. */
@@ -244,6 +340,7 @@ int vio_waiter_take(struct vio_limit_waiter *waiter)
 {
 	struct waiter *words = words_of(waiter);
 	struct vio_lease *lease = words->lease;
+	int ret;
 
 	if (!words->limit)
 		return -EINVAL;
@@ -252,16 +349,27 @@ int vio_waiter_take(struct vio_limit_waiter *waiter)
 		pthread_mutex_unlock(&words->limit->tree->lock);
 		return -EAGAIN;
 	}
+	ret = (int)words->answer;
 	end_waiting(waiter);
-	vio_lease_refund(lease, waiter->bytes, waiter->ops);
-	return 0;
+	if (!ret)
+		vio_lease_refund(lease, waiter->bytes, waiter->ops);
+	return ret;
 }
 
 /* It is being called, and not by this very thread. */
 static bool
 is_called(const struct vio_limit_waiter *waiter, const struct vio_tree *tree)
 {
-	return tree->called == waiter && !pthread_equal(tree->caller, pthread_self());
+	const struct vio_list *at;
+
+	for (at = tree->calls.next; at != &tree->calls; at = at->next) {
+		const struct call *call = VIO_CONTAINER_OF(at, const struct call, link);
+
+		if (call->waiter == waiter &&
+		    !pthread_equal(call->caller, pthread_self()))
+			return true;
+	}
+	return false;
 }
 
 int vio_waiter_detach(struct vio_limit_waiter *waiter)
@@ -278,11 +386,12 @@ int vio_waiter_detach(struct vio_limit_waiter *waiter)
 	}
 	if (words->state == WAITER_IN_LINE)
 		leave_line(limit, words);
-	else
+	else if (!words->answer)
 		vio_node_refund(limit,
 				&(struct vio_units){ { waiter->bytes, waiter->ops } });
 	if (words->state == WAITER_GRANTED)
 		vio_list_remove(&words->link);
+	vio_tree_notify(limit->tree);
 	end_waiting(waiter);
 	return 0;
 }

@@ -188,7 +188,8 @@ vio_limit_add(struct vio_limit *parent, const struct vio_limit_params *params,
 /**
  * Change a limit in use. Credit is kept, up to the new burst: nothing is given for
  * free. Leases keep what they hold. What children have from their parent by default
- * follows.
+ * follows. A waiter that asks for more than the new burst is told so, see
+ * vio_waiter_take().
  * @param limit   a limit
  * @param params  copied; what is 0 takes its default anew, but for name and dom, which
  *                stay as they are: both NULL, or as they were
@@ -360,8 +361,10 @@ vio_lease_take(struct vio_lease *lease, uint64_t bytes, uint64_t ops)
  */
 struct vio_limit_waiter {
 	/**
-	 * Called in vio_limit_dispatch() once the credit is there, with no lock held;
-	 * what it is for is up to vio_waiter_take(). May attach, take and detach.
+	 * Called in vio_limit_dispatch() once the credit is there, or never will be,
+	 * with no lock held; what it is for is up to vio_waiter_take(). May attach,
+	 * take, detach and dispatch. Once it told another thread to take, the waiter
+	 * is that thread's.
 	 */
 	void (*ready)(struct vio_limit_waiter *waiter);
 	uint64_t bytes;    /**< asked for, at most the burst */
@@ -385,9 +388,13 @@ VIO_API VIO_MUST_CHECK int vio_waiter_attach(struct vio_limit_waiter *waiter,
 					     struct vio_lease *lease, uint64_t now_ns);
 
 /**
- * Put the credit that a waiter got into its lease; the waiter is detached.
+ * Put the credit that a waiter got into its lease; the waiter is detached. For within
+ * its ready, or for whom its ready told: to try it on another thread before that may
+ * end the waiter just when its ready is about to be called with it.
  * @param waiter  attached
- * @return 0; -EAGAIN: it waits; -EINVAL: it is not attached.
+ * @return 0; -EMSGSIZE: the burst has become smaller than the request, which got
+ * nothing; the waiter is detached all the same. -EAGAIN: it waits; -EINVAL: it is not
+ * attached.
  * @par Threads  One per object (the waiter and its lease).
  */
 VIO_API VIO_MUST_CHECK int vio_waiter_take(struct vio_limit_waiter *waiter);
@@ -407,8 +414,9 @@ VIO_API VIO_MUST_CHECK int vio_waiter_detach(struct vio_limit_waiter *waiter);
  * @param now_ns  the time
  * @param max     callbacks to make at the most, at least 1
  * @param[out] out_next_ns  when to call again; UINT64_MAX: not before somebody waits.
- *                 An earlier waiter may come meanwhile, so call after each attach, or
- *                 have a timer do all of it: vio_limit_timer_open()
+ *                 Somebody may be due sooner after another attach, and while some wait
+ *                 after a detach of a waiter or lease, a configure or a load, so call
+ *                 then, or have a timer do all of it: vio_limit_timer_open()
  * @return how many were called; as many as @p max means there may be more; -EINVAL:
  * it is somebody's child, or max is 0.
  * @par Threads  One per object (the tree).

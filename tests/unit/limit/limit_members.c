@@ -290,6 +290,59 @@ static void who_is_being_called_is_not_detached_meanwhile(void **state)
 	limit_destroy(slow.limit);
 }
 
+/* A ready that dispatches the tree itself, for one that stays in its turn. */
+struct nesting {
+	struct slow outer; /* first */
+	struct slow inner;
+	int n_called;
+};
+
+static void dispatch_and_stay(struct vio_limit_waiter *waiter)
+{
+	struct nesting *nesting = (struct nesting *)waiter;
+	uint64_t next_ns;
+
+	nesting->n_called = vio_limit_dispatch(nesting->outer.limit, 0, 1, &next_ns);
+	stay(waiter);
+}
+
+static void who_dispatches_in_its_call_is_still_being_called(void **state)
+{
+	struct nesting nesting = {
+		.outer = { .waiter = { .ready = dispatch_and_stay, .bytes = 1 } },
+		.inner = { .waiter = { .ready = stay, .bytes = 1 } },
+	};
+	struct vio_lease lease;
+	pthread_t thread;
+	void *ret;
+
+	(void)state;
+	nesting.outer.limit = limit_of_bytes(1000, 1000);
+	lease_attach(&lease, nesting.outer.limit);
+	assert_int_equal(pthread_barrier_init(&nesting.outer.barrier, NULL, 2), 0);
+	assert_int_equal(pthread_barrier_init(&nesting.inner.barrier, NULL, 2), 0);
+	assert_int_equal(vio_waiter_attach(&nesting.outer.waiter, &lease, 0), 0);
+	assert_int_equal(vio_waiter_attach(&nesting.inner.waiter, &lease, 0), 0);
+	assert_int_equal(pthread_create(&thread, NULL, dispatch, &nesting.outer), 0);
+	/* While the inner one is called, and when it was. */
+	pthread_barrier_wait(&nesting.inner.barrier);
+	assert_int_equal(vio_waiter_detach(&nesting.inner.waiter), -EBUSY);
+	assert_int_equal(vio_waiter_detach(&nesting.outer.waiter), -EBUSY);
+	pthread_barrier_wait(&nesting.inner.barrier);
+	pthread_barrier_wait(&nesting.outer.barrier);
+	assert_int_equal(vio_waiter_detach(&nesting.inner.waiter), 0);
+	assert_int_equal(vio_waiter_detach(&nesting.outer.waiter), -EBUSY);
+	pthread_barrier_wait(&nesting.outer.barrier);
+	assert_int_equal(pthread_join(thread, &ret), 0);
+	assert_ptr_equal(ret, &nesting);
+	assert_int_equal(nesting.n_called, 1);
+	assert_int_equal(vio_waiter_detach(&nesting.outer.waiter), 0);
+	pthread_barrier_destroy(&nesting.outer.barrier);
+	pthread_barrier_destroy(&nesting.inner.barrier);
+	vio_lease_detach(&lease);
+	limit_destroy(nesting.outer.limit);
+}
+
 struct family {
 	struct vio_ctx *ctx;
 	struct vio_limit *limit;
@@ -332,6 +385,7 @@ int main(void)
 		cmocka_unit_test(
 			what_hardware_enforces_is_not_charged_until_the_next_change),
 		cmocka_unit_test(who_is_being_called_is_not_detached_meanwhile),
+		cmocka_unit_test(who_dispatches_in_its_call_is_still_being_called),
 		cmocka_unit_test(a_forked_child_opens_no_timer),
 	};
 

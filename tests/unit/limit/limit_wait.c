@@ -19,6 +19,7 @@ struct user {
 	uint64_t n_calls;
 	uint64_t n_bytes;
 	int goes_on;
+	int answer; /* to a take */
 };
 
 static void take_and_go_on(struct vio_limit_waiter *waiter)
@@ -178,6 +179,33 @@ static void a_limit_with_waiters_is_not_destroyed(void **state)
 	limit_destroy(limit);
 }
 
+static void a_limit_whose_waiter_is_yet_to_be_called_is_not_destroyed(void **state)
+{
+	struct vio_limit *root = limit_unlimited();
+	struct vio_limit *limit, *other;
+	struct vio_limit_params params = bytes_params(1000, 1000);
+	struct user users[2];
+	uint64_t next_ns;
+
+	(void)state;
+	assert_int_equal(vio_limit_add(root, &params, 0, &limit, NULL), 0);
+	assert_int_equal(vio_limit_add(root, &params, 0, &other, NULL), 0);
+	user_open(&users[0], limit, 10);
+	user_open(&users[1], limit, 10);
+	/* Both are granted, one is called. */
+	assert_int_equal(vio_limit_dispatch(root, 0, 1, &next_ns), 1);
+	assert_int_equal(vio_limit_destroy(limit), -EBUSY);
+	/* They are not those of another. */
+	limit_destroy(other);
+	dispatch(root, 0);
+	assert_int_equal(users[0].n_calls, 1);
+	assert_int_equal(users[1].n_calls, 1);
+	limit_destroy(limit);
+	user_close(&users[0]);
+	user_close(&users[1]);
+	limit_destroy(root);
+}
+
 static void leave_and_destroy(struct vio_limit_waiter *waiter)
 {
 	struct user *user = (struct user *)waiter;
@@ -227,6 +255,107 @@ static void what_cannot_wait_is_told_so(void **state)
 	limit_destroy(child);
 	assert_int_equal(vio_waiter_attach(&waiter, &lease, 0), -ESTALE);
 	vio_lease_detach(&lease);
+	limit_destroy(limit);
+}
+
+static void keep_the_answer(struct vio_limit_waiter *waiter)
+{
+	struct user *user = (struct user *)waiter;
+
+	user->n_calls++;
+	user->answer = vio_waiter_take(waiter);
+}
+
+static void who_asks_for_more_than_a_smaller_burst_is_told_so(void **state)
+{
+	struct vio_limit *limit = limit_of_bytes(1000, 1000);
+	struct user users[3];
+	uint64_t retry;
+
+	(void)state;
+	assert_int_equal(limit_drain(limit, 0), 1000);
+	for (int i = 0; i < 3; i++) {
+		/* The last one is as large as the burst will be. */
+		user_open(&users[i], limit, i ? 250 * (uint64_t)i : 501);
+		users[i].waiter.ready = keep_the_answer;
+	}
+	limit_configure(limit, bytes_params(1000, 500), 0);
+	/* The first one takes nothing, and the next gets what is there. */
+	dispatch(limit, 270 * MS);
+	assert_int_equal(users[0].n_calls, 1);
+	assert_int_equal(users[0].answer, -EMSGSIZE);
+	assert_int_equal(users[0].lease.bytes, 0);
+	assert_int_equal(users[1].n_calls, 1);
+	assert_int_equal(users[1].answer, 0);
+	assert_int_equal(users[1].lease.bytes, 250);
+	assert_int_equal(users[2].n_calls, 0);
+	dispatch(limit, 2 * SEC);
+	assert_int_equal(users[2].answer, 0);
+	assert_int_equal(users[2].lease.bytes, 500);
+	/* Nobody is in line any more, and the waiter is free. */
+	assert_int_equal(vio_waiter_take(&users[0].waiter), -EINVAL);
+	assert_int_equal(vio_waiter_attach(&users[0].waiter, &users[0].lease, 2 * SEC),
+			 -EMSGSIZE);
+	assert_int_equal(vio_lease_refill(&users[0].lease, 3 * SEC, 500, 0, &retry), 0);
+	for (int i = 0; i < 3; i++)
+		user_close(&users[i]);
+	limit_destroy(limit);
+}
+
+static void a_smaller_burst_of_the_parent_is_told_to_those_below(void **state)
+{
+	struct vio_limit *root = limit_of_bytes(1000, 2000);
+	struct vio_limit_params params = VIO_LIMIT_PARAMS_INIT;
+	struct vio_limit *limit;
+	struct user user;
+
+	(void)state;
+	assert_int_equal(vio_limit_add(root, &params, 0, &limit, NULL), 0);
+	user_open(&user, limit, 1000);
+	user.waiter.ready = keep_the_answer;
+	limit_configure(root, bytes_params(1000, 1998), 0);
+	assert_true(dispatch(root, 0) == UINT64_MAX);
+	assert_int_equal(user.answer, -EMSGSIZE);
+	user_close(&user);
+	limit_destroy(limit);
+	limit_destroy(root);
+}
+
+static void who_leaves_instead_of_being_told_gives_nothing_back(void **state)
+{
+	struct vio_limit *limit = limit_of_bytes(1000, 1000);
+	struct user users[2];
+	uint64_t next_ns;
+
+	(void)state;
+	limit_drain(limit, 0);
+	for (int i = 0; i < 2; i++) {
+		user_open(&users[i], limit, 600);
+		users[i].waiter.ready = count_only;
+	}
+	limit_configure(limit, bytes_params(1000, 500), 0);
+	/* One was called and the other not. */
+	assert_int_equal(vio_limit_dispatch(limit, 0, 1, &next_ns), 1);
+	assert_int_equal(users[0].n_calls, 1);
+	user_close(&users[0]);
+	user_close(&users[1]);
+	assert_int_equal(limit_drain(limit, 0), 0);
+	limit_destroy(limit);
+}
+
+static void who_was_served_before_the_burst_shrank_keeps_it(void **state)
+{
+	struct vio_limit *limit = limit_of_bytes(1000, 1000);
+	struct user user;
+
+	(void)state;
+	user_open(&user, limit, 1000);
+	user.waiter.ready = count_only;
+	dispatch(limit, 0);
+	limit_configure(limit, bytes_params(1000, 500), 0);
+	assert_int_equal(vio_waiter_take(&user.waiter), 0);
+	assert_int_equal(user.lease.bytes, 1000);
+	user_close(&user);
 	limit_destroy(limit);
 }
 
@@ -296,8 +425,14 @@ int main(void)
 		cmocka_unit_test(what_was_granted_and_not_taken_goes_back),
 		cmocka_unit_test(a_waiter_that_leaves_is_not_called),
 		cmocka_unit_test(a_limit_with_waiters_is_not_destroyed),
+		cmocka_unit_test(
+			a_limit_whose_waiter_is_yet_to_be_called_is_not_destroyed),
 		cmocka_unit_test(the_last_one_called_may_destroy_the_tree),
 		cmocka_unit_test(what_cannot_wait_is_told_so),
+		cmocka_unit_test(who_asks_for_more_than_a_smaller_burst_is_told_so),
+		cmocka_unit_test(a_smaller_burst_of_the_parent_is_told_to_those_below),
+		cmocka_unit_test(who_leaves_instead_of_being_told_gives_nothing_back),
+		cmocka_unit_test(who_was_served_before_the_burst_shrank_keeps_it),
 		cmocka_unit_test(operations_without_a_ceiling_on_bytes_take_turns),
 		cmocka_unit_test(a_timer_serves_the_tree),
 	};
