@@ -244,6 +244,9 @@ static uint64_t serve_line(struct vio_limit *limit, uint64_t now_ns)
 		if (!vio_node_take_exactly(limit, now_ns, &need))
 			return vio_node_ask(limit, &need);
 		grant(limit, first);
+		/* Its turn goes on: it is called first, and may come again. */
+		if (words_of(first)->deficit >= find_cost(limit, first))
+			return UINT64_MAX;
 	}
 	return UINT64_MAX;
 }

@@ -235,6 +235,24 @@ static void a_line_that_was_empty_begins_anew(void **state)
 	limit_destroy(limit);
 }
 
+/* With credit for both the large one would go first, time and again. */
+static void a_late_dispatch_gives_nobody_more(void **state)
+{
+	struct vio_limit *limit = limit_of_bytes(1000 * 1000, 100 * 1000);
+	struct user small, large;
+
+	(void)state;
+	start(limit);
+	user_open(&small, limit, 100, 0);
+	user_open(&large, limit, 8000, 0);
+	run_for(limit, 10 * SEC, 10 * MS);
+	assert_in_range(small.n_calls * 100, 4800 * 1000, 5200 * 1000);
+	assert_in_range(large.n_calls * 8000, 4800 * 1000, 5200 * 1000);
+	user_close(&small);
+	user_close(&large);
+	limit_destroy(limit);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -243,6 +261,7 @@ int main(void)
 		cmocka_unit_test(a_huge_request_without_a_ceiling_is_no_turn_under_one),
 		cmocka_unit_test(a_turn_is_not_taken_to_another_limit),
 		cmocka_unit_test(a_large_request_that_was_served_is_forgotten),
+		cmocka_unit_test(a_late_dispatch_gives_nobody_more),
 		cmocka_unit_test(a_line_that_was_empty_begins_anew),
 	};
 
