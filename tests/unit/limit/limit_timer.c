@@ -270,7 +270,8 @@ static void the_timer_hears_of_a_ceiling_left_to_hardware(void **state)
 	(void)state;
 	line_open(&line, GB);
 	assert_int_equal(
-		vio_limit_set_offload(line.stage.limit, 1u << VIO_NODE_BYTES, 0, NULL),
+		vio_limit_set_offload(line.stage.limit, 1u << VIO_NODE_BYTES,
+				      vio_limit_get_generation(line.stage.limit), NULL),
 		0);
 	stage_dispatch(&line.stage);
 	assert_int_equal(n_calls, 2);
