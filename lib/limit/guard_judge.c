@@ -56,7 +56,8 @@ bool vio_guard_is_below_share(const struct vio_guard_member *member)
 {
 	const struct vio_guard *guard = member->guard;
 
-	return member->service_ns * guard->weights < member->weight * guard->service_ns;
+	return !guard->service_ns ||
+	       member->service_ns * guard->weights < member->weight * guard->service_ns;
 }
 
 /* A step of a sum; it ends at twice the bound. */

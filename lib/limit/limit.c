@@ -426,6 +426,7 @@ int vio_limit_destroy(struct vio_limit *limit)
 	unlink_node(limit);
 	if (limit->parent && vio_limit_is_leaf(limit->parent))
 		become_leaf(limit->parent);
+	vio_tree_notify(tree);
 	/* Relaxed: a refill that misses it finds it under the lock. */
 	__atomic_store_n(&limit->is_closed, VIO_LIMIT_GONE, __ATOMIC_RELAXED);
 	vio_member_leave(&limit->member);

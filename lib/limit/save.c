@@ -266,7 +266,7 @@ static int sum_funds(struct saved_limit *all, uint32_t n, struct vio_error *err)
 
 			if (vio_share_is_open(&all[number].limit->share[i]))
 				continue;
-			if (share->fund > share->allowed)
+			if (vio_min_u64(share->fund, CREDIT_MOST) > share->allowed)
 				return corrupt(err, "more credit than is allowed");
 			if (number)
 				all[all[number].parent].share[i].fund += share->fund;

@@ -63,10 +63,10 @@ static void begin_fund(struct vio_share *share)
 	share->is_fresh = false;
 }
 
-/* Who was served will want as much again, and somewhat more. */
+/* Who was served will want as much again, and somewhat more; who is behind asks on. */
 static void foresee(struct vio_limit *limit, struct vio_share *share, uint64_t spent)
 {
-	if (spent)
+	if (spent && vio_list_is_empty(&limit->waiters))
 		share->ask = 0;
 	spent += share->noted;
 	if (spent)

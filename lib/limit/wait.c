@@ -119,6 +119,7 @@ void vio_limit_reset_turns(struct vio_limit *limit)
 
 	limit->turn = 0;
 	limit->next_turn = 0;
+	limit->n_turns = 0;
 	for (at = limit->waiters.next; at != &limit->waiters; at = at->next)
 		note_cost(limit, find_cost(limit, waiter_at(at)));
 	for (at = limit->waiters.next; at != &limit->waiters; at = at->next) {

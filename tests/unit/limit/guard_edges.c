@@ -76,12 +76,34 @@ static void at_the_end_of_time_nobody_is_accused(void **state)
 	stage_close(&s);
 }
 
+/* After a long rest the averages say nothing yet. */
+static void who_waits_first_of_all_may_complain(void **state)
+{
+	struct vio_guard_sample sample = VIO_GUARD_SAMPLE_INIT;
+	struct tenant *victim, *attacker;
+	struct stage s;
+
+	(void)state;
+	stage_open_default(&s);
+	victim = stage_add(&s, 0);
+	attacker = stage_add(&s, 0);
+	s.now_ns += SEC;
+	tenant_begin(&s, attacker);
+	vio_guard_mark(victim->member, s.now_ns);
+	s.now_ns += 50 * MS;
+	sample.flags = VIO_GUARD_MORE;
+	assert_int_equal(vio_guard_record(attacker->member, s.now_ns, &sample), 0);
+	assert_int_equal(s.guard->imposed_ns, 50 * MS);
+	stage_close(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_flood_is_found_among_as_many_as_there_can_be),
 		cmocka_unit_test(free_kicks_add_up_however_short_the_windows),
 		cmocka_unit_test(at_the_end_of_time_nobody_is_accused),
+		cmocka_unit_test(who_waits_first_of_all_may_complain),
 	};
 
 	return cmocka_run_group_tests_name("guard edges", tests, NULL, NULL);

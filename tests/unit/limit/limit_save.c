@@ -407,6 +407,44 @@ static void a_state_without_a_ceiling_above_fits_one_that_has_it(void **state)
 	limit_destroy(open);
 }
 
+#define N_RICH 12
+
+/* More than any single limit may have, which is where the sum is cut. */
+static void a_state_of_more_than_a_limit_can_hold_fits_as_well(void **state)
+{
+	const uint64_t burst = UINT64_C(100) * 1000 * 1000 * 1000;
+	struct vio_limit *roots[2], *kids[2][N_RICH];
+	static uint8_t buf[4096];
+	size_t n_bytes;
+
+	(void)state;
+	for (int k = 0; k < 2; k++) {
+		struct vio_limit_params params = bytes_params(
+			k ? VIO_LIMIT_RATE_MAX : 0, k ? UINT64_C(1) << 40 : 0);
+
+		params.name = "host";
+		roots[k] = limit_create(&params, 0);
+		for (int i = 0; i < N_RICH; i++) {
+			char name[] = { (char)('a' + i), '\0' };
+
+			params = bytes_params(1000, burst);
+			params.name = name;
+			assert_int_equal(
+				vio_limit_add(roots[k], &params, 0, &kids[k][i], NULL),
+				0);
+		}
+	}
+	assert_int_equal(vio_limit_save(roots[0], 0, buf, sizeof(buf), &n_bytes, NULL),
+			 0);
+	assert_int_equal(vio_limit_load(roots[1], 0, buf, n_bytes, NULL), 0);
+	assert_true(limit_read(roots[1]).credit_bytes <= UINT64_C(1) << 40);
+	for (int k = 0; k < 2; k++) {
+		for (int i = 0; i < N_RICH; i++)
+			limit_destroy(kids[k][i]);
+		limit_destroy(roots[k]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -420,6 +458,7 @@ int main(void)
 		cmocka_unit_test(every_flipped_bit_is_found),
 		cmocka_unit_test(a_tree_of_another_size_is_refused),
 		cmocka_unit_test(a_state_without_a_ceiling_above_fits_one_that_has_it),
+		cmocka_unit_test(a_state_of_more_than_a_limit_can_hold_fits_as_well),
 		cmocka_unit_test(a_destroyed_tree_is_neither_saved_nor_loaded),
 	};
 

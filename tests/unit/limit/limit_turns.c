@@ -253,6 +253,40 @@ static void a_late_dispatch_gives_nobody_more(void **state)
 	limit_destroy(limit);
 }
 
+#define N_GONE 64
+
+/* A round is of those who are there. */
+static void a_round_ends_with_those_who_left(void **state)
+{
+	struct vio_limit *limit = limit_of_bytes(MB, MB);
+	struct user gone[N_GONE], large, x, y;
+
+	(void)state;
+	start(limit);
+	for (int i = 0; i < N_GONE; i++)
+		user_open(&gone[i], limit, 1000, 0);
+	run_for(limit, MS + MS / 2, 1);
+	for (int i = 0; i < N_GONE; i++)
+		user_close(&gone[i]);
+	now_ns += SEC / 2;
+	limit_drain(limit, now_ns);
+	user_open(&large, limit, MB, 0);
+	user_open(&x, limit, 1000, 0);
+	user_open(&y, limit, 1000, 0);
+	large.is_done = 1;
+	while (!large.n_calls)
+		run_for(limit, MS, 1);
+	/* After two rounds of theirs its turns are nobody's any more. */
+	run_for(limit, 5 * SEC, 1);
+	x.n_calls = y.n_calls = 0;
+	run_for(limit, SEC / 10, 1);
+	expect_alike(&x, &y, 40);
+	user_close(&x);
+	user_close(&y);
+	vio_lease_detach(&large.lease);
+	limit_destroy(limit);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -262,6 +296,7 @@ int main(void)
 		cmocka_unit_test(a_turn_is_not_taken_to_another_limit),
 		cmocka_unit_test(a_large_request_that_was_served_is_forgotten),
 		cmocka_unit_test(a_late_dispatch_gives_nobody_more),
+		cmocka_unit_test(a_round_ends_with_those_who_left),
 		cmocka_unit_test(a_line_that_was_empty_begins_anew),
 	};
 
