@@ -6,7 +6,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "core/error.h"
 
@@ -28,14 +27,4 @@ int vio_fail(struct vio_error *err, int code, const char *format, ...)
 	vsnprintf(err->text, room, format, args);
 	va_end(args);
 	return code;
-}
-
-const char *vio_explain(int code)
-{
-	const char *text = strerrordesc_np(-code);
-
-	if (text)
-		return text;
-	return code == -VIO_KERNEL_ENOTSUPP ? "Operation is not supported"
-					    : "an error without a name";
 }
