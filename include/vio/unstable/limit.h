@@ -416,7 +416,8 @@ VIO_API VIO_MUST_CHECK int vio_waiter_detach(struct vio_limit_waiter *waiter);
  * @param[out] out_next_ns  when to call again; UINT64_MAX: not before somebody waits.
  *                 Somebody may be due sooner after another attach, and while some wait
  *                 after a detach of a waiter or lease, a configure, a load or a
- *                 destroy, so call then, or have a timer do all of it: vio_limit_timer_open()
+ *                 destroy, so call then, or have a timer do all of it:
+ *                 vio_limit_timer_open()
  * @return how many were called; as many as @p max means there may be more; -EINVAL:
  * it is somebody's child, or max is 0.
  * @par Threads  One per object (the tree).
