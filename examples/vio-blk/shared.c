@@ -88,7 +88,8 @@ static void hear(struct shared *shared, const struct timespec *wait)
 
 	/* Sleeping is nobody's time, nor is what followed until the thread ran. */
 	if (!wait || wait->tv_sec || wait->tv_nsec) {
-		lost_take(&shared->lost);
+		if (shared->guard)
+			lost_take(&shared->lost);
 		shared->began_ns = now_ns();
 	}
 	for (int i = 0; i < n; i++) {

@@ -145,7 +145,6 @@ int worker_wait_ms(const struct worker *worker)
 void worker_read_kicks(struct worker *worker, int is_unwanted)
 {
 	int n = vio_queue_read_kicks(worker->queue);
-
 	uint32_t excused;
 
 	if (n <= 0)
